@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
+import {IPermit2} from "./interfaces/IPermit2.sol";
+
+import {IFeePolicy} from "./interfaces/IFeePolicy.sol";
+import {IInferenceEscrow} from "./interfaces/IInferenceEscrow.sol";
+import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
+import {Evidence} from "./libraries/Evidence.sol";
+import {OrderHash} from "./libraries/OrderHash.sol";
+import {OrderState, OrderStateLib} from "./libraries/OrderState.sol";
+import {Pull} from "./libraries/Pull.sol";
+import {Shares, SharesLib} from "./libraries/Shares.sol";
+import {Order, SignedOrder, Terms} from "./types/WorkOrder.sol";
+import {Payouts} from "./Payouts.sol";
+import {Row, SettleRow, Settlement} from "./types/Settlement.sol";
+
+/// @title InferenceEscrow
+/// @notice See `IInferenceEscrow`; the guarantees E1-E12 that comments cite are those of docs/SPEC.md.
+contract InferenceEscrow is Payouts, EIP712, Multicall {
+    using SafeERC20 for IERC20;
+
+    /// @notice How far away `claimBy` may be (F10).
+    uint256 public constant MAX_CLAIM_WINDOW = 90 days;
+
+    IPermit2 public immutable PERMIT2;
+
+    /// @inheritdoc IInferenceEscrow
+    uint256 public immutable deploymentChainId = block.chainid;
+
+    bytes32 private immutable _SEED = OrderHash.seed(block.chainid, address(this));
+
+    mapping(bytes32 orderId => OrderState) private _orders;
+
+    constructor(
+        IERC20 token,
+        IPermit2 permit2,
+        IFeePolicy feePolicy,
+        IModelRegistry modelRegistry
+    ) Payouts(token, feePolicy, modelRegistry) EIP712("InferenceEscrow", "1") {
+        PERMIT2 = permit2;
+    }
+
+    // ---- opening ----
+
+    /// @inheritdoc IInferenceEscrow
+    function open(Terms calldata terms, SignedOrder calldata signed) external nonReentrant returns (bool opened) {
+        Order calldata order = signed.order;
+        OrderState fresh = _freshState(terms);
+        bytes32 witness = OrderHash.workOrder(OrderHash.terms(terms), order);
+        bytes32 id = OrderHash.orderId(_SEED, order, witness);
+        if (_orders[id].isKnown()) return false;
+        _requireOpenable(id, order);
+
+        _record(id, terms.node, order, fresh);
+
+        uint256 balance = TOKEN.balanceOf(address(this));
+        Pull.permitted(PERMIT2, TOKEN, signed, witness);
+        _requireReceived(balance, order.amount);
+        return true;
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function openBatch(
+        Terms calldata terms,
+        SignedOrder[] calldata signed,
+        uint256 gasPerOrder
+    ) external nonReentrant returns (bool[] memory opened) {
+        OrderState fresh = _freshState(terms);
+        bytes32 termsHash = OrderHash.terms(terms);
+        opened = new bool[](signed.length);
+        uint256 balance = TOKEN.balanceOf(address(this));
+        uint256 sum;
+
+        for (uint256 i = 0; i < signed.length; ++i) {
+            Order calldata order = signed[i].order;
+            bytes32 witness = OrderHash.workOrder(termsHash, order);
+            bytes32 id = OrderHash.orderId(_SEED, order, witness);
+            if (_orders[id].isKnown()) continue;
+
+            bytes4 reason = _defect(order);
+            // The order is recorded after its pull, and not at all where that fails. Nothing can slip in between:
+            // every other entrance is guarded too.
+            if (reason == 0 && !Pull.tryPermitted(PERMIT2, TOKEN, signed[i], witness, id, gasPerOrder)) {
+                reason = PullFailed.selector;
+            }
+            if (reason != 0) {
+                emit OpenFailed(id, reason);
+                continue;
+            }
+            opened[i] = true;
+            sum += order.amount;
+            _record(id, terms.node, order, fresh);
+        }
+        _requireReceived(balance, sum);
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function openFunded(Terms calldata terms, Order calldata order) external nonReentrant returns (bool opened) {
+        OrderState fresh = _freshState(terms);
+        bytes32 id = _orderId(terms, order);
+        if (_orders[id].isKnown()) return false;
+        _requireOpenable(id, order);
+
+        _record(id, terms.node, order, fresh);
+
+        uint256 balance = TOKEN.balanceOf(address(this));
+        TOKEN.safeTransferFrom(msg.sender, address(this), order.amount);
+        _requireReceived(balance, order.amount);
+        return true;
+    }
+
+    // ---- settling ----
+
+    /// @inheritdoc IInferenceEscrow
+    function settle(
+        Terms calldata terms,
+        SettleRow[] calldata rows,
+        bytes calldata evidence
+    ) external nonReentrant returns (uint256 settled) {
+        (Row[] memory seen, bytes32 digest) = _read(terms, rows);
+        require(
+            Evidence.accepted(terms.verifier, terms.node, terms.evidenceKey, digest, seen, evidence),
+            EvidenceRefused(terms.verifier, digest)
+        );
+
+        Shares memory shares;
+        for (uint256 i = 0; i < rows.length; ++i) {
+            if (_settleRow(seen[i].orderId, rows[i], terms.facilitatorBps, shares)) ++settled;
+        }
+        _credit(terms, shares);
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function release(Terms calldata terms, Order calldata order) external nonReentrant returns (uint96 refund) {
+        require(msg.sender == terms.node, NotNode(terms.node, msg.sender));
+        bytes32 id = _orderId(terms, order);
+
+        refund = _close(id);
+        emit OrderReleased(id, refund);
+
+        _refund(id, order.payer, refund);
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function reclaim(Terms calldata terms, Order calldata order) external nonReentrant returns (uint96 refund) {
+        bytes32 id = _orderId(terms, order);
+        require(block.timestamp >= order.claimBy, OrderNotExpired(id, order.claimBy, block.timestamp));
+
+        refund = _close(id);
+        emit OrderReclaimed(id, refund);
+
+        _refund(id, order.payer, refund); // to the payer, whoever calls (E6)
+    }
+
+    // ---- views ----
+
+    /// @inheritdoc IInferenceEscrow
+    function orderId(Terms calldata terms, Order calldata order) external view returns (bytes32) {
+        return _orderId(terms, order);
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function orders(bytes32 orderId_) external view returns (OrderView memory) {
+        OrderState state = _orders[orderId_];
+        return
+            OrderView({
+                amount: state.amount(),
+                released: state.released(),
+                networkBps: state.networkBps(),
+                royaltyBps: state.royaltyBps(),
+                openedAt: state.openedAt(),
+                closed: state.isClosed()
+            });
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function settlementDigest(
+        address node,
+        bytes32 evidenceKey,
+        Settlement[] calldata settlements
+    ) external view returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](settlements.length);
+        for (uint256 i = 0; i < settlements.length; ++i) {
+            hashes[i] = OrderHash.settlement(settlements[i]);
+        }
+        return _hashTypedDataV4(OrderHash.settlementBatch(node, evidenceKey, hashes));
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function domainSeparator() external view returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
+    // ---- opening, inside ----
+
+    /// @dev Checks what orders of one `Terms` share, and reads the shares that they will keep (E9).
+    function _freshState(Terms calldata terms) private view returns (OrderState) {
+        require(terms.node != address(0) && terms.node != address(this), NodeInvalid(terms.node));
+        require(terms.verifier.code.length != 0, VerifierWithoutCode(terms.verifier));
+        require(
+            terms.facilitatorBps <= SharesLib.MAX_FACILITATOR_BPS &&
+                (terms.facilitator != address(0) || terms.facilitatorBps == 0),
+            FacilitatorBpsInvalid(terms.facilitator, terms.facilitatorBps, SharesLib.MAX_FACILITATOR_BPS)
+        );
+        uint16 networkBps = FEE_POLICY.networkBps();
+        uint16 royaltyBps = MODEL_REGISTRY.royaltyBps(terms.modelId);
+        require(
+            networkBps <= SharesLib.MAX_NETWORK_BPS && royaltyBps <= SharesLib.MAX_ROYALTY_BPS,
+            SharesTooHigh(networkBps, royaltyBps)
+        );
+        return OrderStateLib.create(networkBps, royaltyBps, uint32(block.timestamp)); // 32 bits last until 2106
+    }
+
+    /// @dev Selector of the error that keeps an order from opening, or zero.
+    function _defect(Order calldata order) private view returns (bytes4) {
+        if (order.amount == 0) return AmountZero.selector;
+        if (order.payer == address(0) || order.payer == address(this)) return PayerInvalid.selector;
+        if (order.claimBy <= block.timestamp) return OrderExpired.selector;
+        if (order.claimBy > block.timestamp + MAX_CLAIM_WINDOW) return ClaimByTooFar.selector;
+        return 0;
+    }
+
+    function _requireOpenable(bytes32 id, Order calldata order) private view {
+        bytes4 defect = _defect(order);
+        if (defect == 0) return;
+        require(defect != AmountZero.selector, AmountZero(id));
+        require(defect != PayerInvalid.selector, PayerInvalid(id, order.payer));
+        require(defect != OrderExpired.selector, OrderExpired(id, order.claimBy, block.timestamp));
+        revert ClaimByTooFar(id, order.claimBy, block.timestamp + MAX_CLAIM_WINDOW);
+    }
+
+    function _record(bytes32 id, address node, Order calldata order, OrderState fresh) private {
+        _orders[id] = fresh.withAmount(order.amount);
+        emit OrderOpened(
+            id,
+            order.payer,
+            node,
+            order.amount,
+            order.claimBy,
+            fresh.networkBps(),
+            fresh.royaltyBps()
+        );
+    }
+
+    /// @dev What arrived must be what was opened, or the escrow would owe more than it holds (E1).
+    function _requireReceived(uint256 balanceBefore, uint256 expected) private view {
+        uint256 received = TOKEN.balanceOf(address(this)) - balanceBefore;
+        require(received == expected, AmountMismatch(expected, received));
+    }
+
+    function _orderId(Terms calldata terms, Order calldata order) private view returns (bytes32) {
+        return OrderHash.orderId(_SEED, order, OrderHash.workOrder(OrderHash.terms(terms), order));
+    }
+
+    // ---- settling, inside ----
+
+    /// @dev The rows as the verifier sees them, and the digest that evidence is about.
+    function _read(
+        Terms calldata terms,
+        SettleRow[] calldata rows
+    ) private view returns (Row[] memory seen, bytes32 digest) {
+        bytes32 termsHash = OrderHash.terms(terms);
+        bytes32[] memory hashes = new bytes32[](rows.length);
+        seen = new Row[](rows.length);
+        for (uint256 i = 0; i < rows.length; ++i) {
+            SettleRow calldata row = rows[i];
+            Row memory view_ = seen[i];
+            view_.orderId = OrderHash.orderId(_SEED, row.order, OrderHash.workOrder(termsHash, row.order));
+            OrderState state = _orders[view_.orderId];
+            view_.requester = row.order.job.requester;
+            view_.requestHash = row.order.job.requestHash;
+            view_.amount = state.amount();
+            view_.released = state.released();
+            view_.openedAt = state.openedAt();
+            view_.cumulativeFee = row.cumulativeFee;
+            view_.receiptsRoot = row.receiptsRoot;
+            view_.receiptCount = row.receiptCount;
+            view_.close = row.close;
+            hashes[i] = OrderHash.settlement(view_);
+        }
+        digest = _hashTypedDataV4(OrderHash.settlementBatch(terms.node, terms.evidenceKey, hashes));
+    }
+
+    /// @dev Reads the order again: an earlier row of the batch may have changed it.
+    function _settleRow(
+        bytes32 id,
+        SettleRow calldata row,
+        uint256 facilitatorBps,
+        Shares memory shares
+    ) private returns (bool) {
+        OrderState state = _orders[id];
+        SkipReason reason = _skipReason(state, row);
+        if (reason != SkipReason.None) {
+            emit RowSkipped(id, reason);
+            return false;
+        }
+        SharesLib.add(
+            shares,
+            state.released(),
+            row.cumulativeFee,
+            state.networkBps(),
+            state.royaltyBps(),
+            facilitatorBps
+        );
+        state = state.release(row.cumulativeFee);
+        uint96 refund = 0;
+        if (row.close) (state, refund) = state.close();
+        _orders[id] = state;
+        emit OrderSettled(id, row.cumulativeFee, refund, row.receiptsRoot, row.receiptCount, row.close);
+
+        _refund(id, row.order.payer, refund);
+        return true;
+    }
+
+    function _skipReason(OrderState state, SettleRow calldata row) private view returns (SkipReason) {
+        if (!state.isKnown()) return SkipReason.Unknown;
+        if (state.isClosed()) return SkipReason.Closed;
+        if (block.timestamp >= row.order.claimBy) return SkipReason.Late;
+        if (row.cumulativeFee > state.amount()) return SkipReason.Overdrawn;
+        if (row.cumulativeFee < state.released()) return SkipReason.Stale;
+        if (row.cumulativeFee == state.released() && !row.close) return SkipReason.Stale;
+        if (row.order.job.requestHash != 0 && !(row.close && row.receiptCount <= 1)) return SkipReason.NotSingle;
+        return SkipReason.None;
+    }
+
+    function _close(bytes32 id) private returns (uint96 refund) {
+        OrderState state = _orders[id];
+        require(state.isKnown(), OrderUnknown(id));
+        require(!state.isClosed(), OrderClosed(id)); // so it pays once (E5)
+        (_orders[id], refund) = state.close();
+    }
+}
