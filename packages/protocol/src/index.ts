@@ -1,0 +1,123 @@
+export { checksumAddress } from './address.js'
+export { formatOpg, parseBaseUnits, parseOpg } from './amounts.js'
+export {
+  parseAddress,
+  parseBool,
+  parseBytes,
+  parseBytes32,
+  parseObject,
+  parseSmallUint,
+  parseUint,
+  toWire,
+  type Reader,
+  type Wire,
+} from './codec.js'
+export {
+  BPS,
+  CHAIN_IDS,
+  DETERMINISTIC_DEPLOYER,
+  MAX_CLAIM_WINDOW_SECONDS,
+  MAX_FACILITATOR_BPS,
+  MAX_NETWORK_BPS,
+  MAX_ROYALTY_BPS,
+  MAX_UINT96,
+  OPENGRADIENT_NATIVE_TOKEN,
+  OPG_DECIMALS,
+  OPG_TOKENS,
+  PERMIT2,
+  PERMIT2_SALT,
+  TEE_PRECOMPILE,
+  TEE_REGISTRY,
+  ZERO_ADDRESS,
+  ZERO_BYTES32,
+} from './constants.js'
+export { requestHash, requestHasher, responseHash, responseHasher, type ContentHasher } from './contentHash.js'
+export {
+  domainSeparator,
+  escrowDomain,
+  structDigest,
+  typedData,
+  typedDigest,
+  type TypedData,
+  type TypedDomain,
+} from './domain.js'
+export { InvalidInputError } from './errors.js'
+export { hashStruct, typeHash } from './hashStruct.js'
+export {
+  MAX_HEADER_LENGTH,
+  RECEIPT_EVENT,
+  RECEIPT_HEADER,
+  REQUEST_HEADER,
+  decodeReceiptEvent,
+  decodeReceiptHeader,
+  decodeRequestHeader,
+  encodeReceiptEvent,
+  encodeReceiptHeader,
+  encodeRequestHeader,
+} from './headers.js'
+export { modelId, orderId, orderSeed, requestId, termsHash, workOrderHash, workOrderOf } from './ids.js'
+export {
+  EMPTY_ROOT,
+  EMPTY_TREE,
+  appendLeaf,
+  leafHash,
+  nodeHash,
+  packTree,
+  rootOfLeaves,
+  treeRoot,
+  unpackTree,
+  type MerkleTree,
+} from './merkle.js'
+export {
+  consistencyProof,
+  inclusionProof,
+  verifyConsistency,
+  verifyInclusion,
+  type ConsistencyClaim,
+  type InclusionClaim,
+} from './merkleProofs.js'
+export {
+  MAX_SIGNATURE_BYTES,
+  parseCloseRequest,
+  parseInferenceReceipt,
+  parseInferenceRequest,
+  parseOrder,
+  parsePriceSheet,
+  parseSettlement,
+  parseSignedOrder,
+  parseSignedReceipt,
+  parseSignedRequest,
+  parseTerms,
+} from './parse.js'
+export {
+  WITNESS_TYPE_STRING,
+  permit2DomainSeparator,
+  workOrderPermit,
+  workOrderPermitDigest,
+  type WorkOrderPermit,
+} from './permit.js'
+export { computeFee, quoteMaxFee, type PriceSheet, type TokenUsage } from './prices.js'
+export { receiptDigest, receiptLeaf } from './receipt.js'
+export { sharesOf, type FeeShares, type ShareRates } from './shares.js'
+export { recoverSigner } from './signature.js'
+export { TYPES, encodeType, type StructName, type StructValues, type TypedField } from './structs.js'
+export type {
+  Address,
+  CloseRequest,
+  EscrowContext,
+  Hex,
+  InferenceReceipt,
+  InferenceRequest,
+  Job,
+  Order,
+  ReceiptSigner,
+  SettleRow,
+  Settlement,
+  SettlementBatch,
+  SignedOrder,
+  SignedReceipt,
+  SignedRequest,
+  Terms,
+  Voucher,
+  WorkOrder,
+} from './types.js'
