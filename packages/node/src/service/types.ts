@@ -1,0 +1,133 @@
+import type { Hex, PriceSheet, SignedReceipt, TokenUsage } from '@opg/protocol'
+
+/**
+ * What the HTTP server asks of the payment core. Inputs that come from outside are `unknown` and are read here; nothing
+ * below throws because of them: a malformed value is a refusal of reason `malformed` whose detail names the field.
+ * Only a broken environment (the database, a bug in `run`'s caller) rejects.
+ */
+export interface PaidService {
+  /**
+   * Checks an order against the node's policy and the chain (N1), and remembers it. Idempotent.
+   *
+   * @param input `{ terms, order }` as their JSON (`parseTerms`, `parseOrder` of `@opg/protocol`)
+   */
+  admitOrder(input: unknown): Promise<OrderAdmission>
+  /**
+   * One paid request: verifies it, reserves its `maxFee` in one transaction, runs it, and resolves once the receipt is
+   * durable (N2). Several may run at once, in several processes.
+   */
+  serve(call: PaidCall): Promise<PaidAnswer>
+  /**
+   * The payer's wish to have the rest back now: nothing more is admitted to the order, and the settler closes it.
+   *
+   * @param input `{ closeRequest, signature }`, signed by the order's payer. Idempotent.
+   */
+  requestClose(input: unknown): Promise<CloseAnswer>
+}
+
+export type OrderAdmission =
+  | {
+      readonly status: 'admitted'
+      readonly orderId: Hex
+      /** Base units that the order locks. */
+      readonly amount: bigint
+      /** Base units that are still free for new requests. */
+      readonly held: bigint
+      /** Unix seconds. */
+      readonly claimBy: number
+    }
+  | Refusal
+
+export type CloseAnswer = { readonly status: 'closing'; readonly orderId: Hex } | Refusal
+
+export interface PaidCall {
+  /** The URL's path as sent, without query (`/v1/infer`): `requestHash` covers it. */
+  readonly path: string
+  /** The body's raw bytes: `requestHash` covers them. */
+  readonly body: Uint8Array
+  /** Parsed JSON of the `x-opg-request` header, or its raw text, or undefined where there is none. Hostile. */
+  readonly signedRequest: unknown
+  /** Must be the `modelId` of the order's terms. */
+  readonly modelId: Hex
+  /** What the fee is computed from. */
+  readonly prices: PriceSheet
+  /** The most that this request can cost, in base units: a request whose `maxFee` is below it is refused. */
+  readonly maxFeeNeeded: bigint
+  /**
+   * Does the work. Called once, after the reservation is durable, and never for a stored answer. All bytes of the
+   * answer go through `emit`.
+   */
+  readonly run: (io: ComputeIo) => Promise<ComputedAnswer>
+  /**
+   * Where given, the answer is streamed: called with each chunk in order, as soon as it was emitted. A rejection means
+   * that the client has gone. Never called for a stored answer.
+   */
+  readonly onChunk?: (chunk: Uint8Array) => Promise<void> | void
+  /** Aborted when the client has gone: then the work stops and what was sent is billed (F19). */
+  readonly signal: AbortSignal
+}
+
+export interface ComputeIo {
+  /**
+   * Aborted when the client has gone, or this process has lost its reservation. On it `run` stops, and *resolves* with
+   * the usage of what it emitted; it rejects only where the work itself failed, and then nothing is billed.
+   */
+  readonly signal: AbortSignal
+  /** Takes the next bytes of the answer. After an abort they are dropped, and are neither sent nor hashed. */
+  emit(chunk: Uint8Array): Promise<void>
+}
+
+export interface ComputedAnswer {
+  readonly usage: TokenUsage
+  readonly contentType: string
+}
+
+export type PaidAnswer =
+  | {
+      /** `replayed`: the stored answer of an earlier, equal request; nothing ran and nothing more is owed. */
+      readonly status: 'served' | 'replayed'
+      /** All bytes of the answer. In a stream that was `served`, `onChunk` has had them all already. */
+      readonly body: Uint8Array
+      readonly contentType: string
+      readonly signedReceipt: SignedReceipt
+    }
+  | Refusal
+  | {
+      /** The work failed: nothing is billed, and the same request may be sent again. */
+      readonly status: 'failed'
+      readonly detail: string
+      readonly cause: unknown
+    }
+
+/** Nothing ran and nothing is owed. */
+export interface Refusal {
+  readonly status: 'refused'
+  readonly reason: RefusalReason
+  /** One sentence for the client: what was expected, what was found, what to do next. */
+  readonly detail: string
+  /** 400 malformed, 402 the order does not pay for it, 403 not the requester, 404, 409 conflict, 503 try again. */
+  readonly httpStatus: number
+}
+
+export type RefusalReason =
+  | 'malformed'
+  | 'wrong-node'
+  | 'wrong-model'
+  | 'wrong-verifier'
+  | 'wrong-evidence-key'
+  | 'share-too-low'
+  | 'amount-too-low'
+  | 'order-unknown'
+  | 'order-not-open'
+  | 'order-closed'
+  | 'order-closing'
+  | 'order-expires-too-soon'
+  | 'order-exhausted'
+  | 'request-expired'
+  | 'request-hash-mismatch'
+  | 'request-not-pinned'
+  | 'signature-invalid'
+  | 'max-fee-too-low'
+  | 'index-conflict'
+  | 'in-progress'
+  | 'unavailable'
