@@ -56,7 +56,11 @@ library RsaPss {
         // Memory-safe: only reads, within `b`.
         assembly ("memory-safe") {
             let words := add(b, 0x20)
-            for { let i := 0 } lt(i, a.length) { i := add(i, 0x20) } {
+            for {
+                let i := 0
+            } lt(i, a.length) {
+                i := add(i, 0x20)
+            } {
                 let x := calldataload(add(a.offset, i))
                 let y := mload(add(words, i))
                 if xor(x, y) {
@@ -68,11 +72,10 @@ library RsaPss {
     }
 
     /// @dev `signature ^ 65537 mod modulus` by the precompile of EIP-198, as long as the modulus.
-    function _power(bytes calldata signature, bytes memory modulus)
-        private
-        view
-        returns (bool ok, bytes memory encoded)
-    {
+    function _power(
+        bytes calldata signature,
+        bytes memory modulus
+    ) private view returns (bool ok, bytes memory encoded) {
         // Memory-safe: allocates `encoded` by moving the free memory pointer, a multiple of 32 since the modulus has
         // whole words, and builds the input behind it, in memory that is free and is not used after the block.
         assembly ("memory-safe") {
@@ -117,7 +120,11 @@ library RsaPss {
             // All of PS but its last 30 bytes. The mask's top bit is dropped, as DB has none there.
             let split := sub(shr(5, k), 3)
             let padding := 0
-            for { let i := 0 } lt(i, split) { i := add(i, 1) } {
+            for {
+                let i := 0
+            } lt(i, split) {
+                i := add(i, 1)
+            } {
                 mstore8(add(seed, 0x23), i)
                 valid := and(valid, staticcall(gas(), 0x02, seed, 0x24, 0x00, 0x20))
                 padding := or(padding, shl(iszero(i), xor(mload(masked), mload(0x00))))

@@ -18,20 +18,20 @@ contract RsaPssHarness {
     }
 
     /// @notice `RsaPss.verifyDigest`.
-    function verifyDigest(bytes calldata modulus, bytes32 digest, bytes calldata signature)
-        external
-        view
-        returns (bool)
-    {
+    function verifyDigest(
+        bytes calldata modulus,
+        bytes32 digest,
+        bytes calldata signature
+    ) external view returns (bool) {
         return RsaPss.verifyDigest(modulus, digest, signature);
     }
 
     /// @notice Key, message and signature as they come, as test vectors have them.
-    function verifyMessage(bytes calldata der, bytes calldata message, bytes calldata signature)
-        external
-        view
-        returns (bool)
-    {
+    function verifyMessage(
+        bytes calldata der,
+        bytes calldata message,
+        bytes calldata signature
+    ) external view returns (bool) {
         return RsaPss.verify(RsaPublicKey.modulusOf(der), sha256(message), signature);
     }
 }

@@ -12,11 +12,11 @@ contract TeeVerifierBench is TeeReceiptVerifier {
     /// @notice Checks one signature as `verify` does, from finding the cached modulus to the verdict.
     /// @return valid the verdict
     /// @return gasUsed gas of the check alone: no transaction, no calldata, no call to the registry if the key is cached
-    function meter(bytes32 teeId, bytes32 digest, bytes calldata signature)
-        external
-        view
-        returns (bool valid, uint256 gasUsed)
-    {
+    function meter(
+        bytes32 teeId,
+        bytes32 digest,
+        bytes calldata signature
+    ) external view returns (bool valid, uint256 gasUsed) {
         uint256 gasBefore = gasleft();
         valid = _isSignedBy(teeId, digest, signature);
         gasUsed = gasBefore - gasleft();

@@ -10,7 +10,8 @@ import {ITEERegistry} from "./ITEERegistry.sol";
 /// `evidenceKey` is one of
 /// - a teeId: that enclave and no other;
 /// - `bytes32(uint256(uint160(node)))`: any enclave whose owner in the registry is the node. The payment address in the
-///   registry counts for nothing: a registrant chooses it freely, and could name a stranger's node (F8).
+///   registry counts for nothing: a registrant chooses it freely, and could name a stranger's node (F8). This form costs
+///   more, since the registry reads its whole record of the enclave, certificate included, to tell the owner.
 ///
 /// Evidence begins with one byte for its form, and with the enclave:
 /// - form 0: `abi.encodePacked(uint8(0), bytes32 teeId, bytes signature)`, one signature over the digest of the batch,

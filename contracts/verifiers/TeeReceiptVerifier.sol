@@ -78,7 +78,7 @@ contract TeeReceiptVerifier is ITeeReceiptVerifier, IModulusSource {
     function _requireEntitled(bytes32 teeId, bytes32 evidenceKey, address node) private view {
         if (evidenceKey == bytes32(uint256(uint160(node)))) {
             // Takes the first two words of what may be more, and reverts on less or on an address that is not clean.
-            (address owner,) = REGISTRY.tees(teeId);
+            (address owner, ) = REGISTRY.tees(teeId);
             // An unknown enclave has owner zero, so zero owns nothing.
             require(owner == node && owner != address(0), TeeNotOwnedByNode(teeId, node, owner));
         } else {
