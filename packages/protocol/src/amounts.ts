@@ -12,7 +12,7 @@ const BASE_UNITS_TEXT = /^(0|[1-9][0-9]{0,28})$/
  *
  * @throws {InvalidInputError} otherwise, naming `field`
  */
-export function parseOpg(text: string, field = 'amount'): bigint {
+export function parseOpg(text: unknown, field = 'amount'): bigint {
   const match = typeof text === 'string' ? OPG_TEXT.exec(text) : null
   const amount =
     match === null ? 0n : BigInt(match[1] ?? '0') * UNIT + BigInt((match[2] ?? '').padEnd(OPG_DECIMALS, '0'))
@@ -38,7 +38,7 @@ export function formatOpg(amount: bigint): string {
  *
  * @throws {InvalidInputError} otherwise, naming `field`
  */
-export function parseBaseUnits(text: string, field = 'amount'): bigint {
+export function parseBaseUnits(text: unknown, field = 'amount'): bigint {
   const amount = typeof text === 'string' && BASE_UNITS_TEXT.test(text) ? BigInt(text) : -1n
   if (amount < 0n || amount > MAX_UINT96) {
     throw new InvalidInputError({ field, expected: 'base units as decimal digits, below 2^96', value: text })

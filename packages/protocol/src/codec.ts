@@ -100,18 +100,19 @@ export function parseObject<T extends object>(members: { readonly [Key in keyof 
   const readers = Object.entries<Reader<unknown>>(members)
   return (value, field) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new InvalidInputError({ field, expected: 'an object', value })
-    }
-    for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(members, key)) {
-        throw new InvalidInputError({
-          field: path(field, key.slice(0, 40)),
-          expected: 'absent, as it is unknown',
-          value: 'present',
-        })
-      }
+      throw new InvalidInputError({ field: field === '' ? 'value' : field, expected: 'an object', value })
     }
     const source = value as Readonly<Record<string, unknown>>
+    const unknown = Object.keys(source).find((key) => !Object.hasOwn(members, key))
+    if (unknown !== undefined) {
+      // The key is hostile too: escaped and cut.
+      const key = JSON.stringify(unknown.slice(0, 40)).slice(1, -1)
+      throw new InvalidInputError({
+        field: path(field, key),
+        expected: 'left out, as it has no meaning',
+        value: source[unknown],
+      })
+    }
     return Object.fromEntries(
       readers.map(([key, read]) => [key, read(Object.hasOwn(source, key) ? source[key] : undefined, path(field, key))]),
     ) as T

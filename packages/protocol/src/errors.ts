@@ -1,11 +1,13 @@
 /** The longest `found` that an error carries, so that a hostile value cannot fill a log. */
 const MAX_FOUND_LENGTH = 80
+// A private key in the wrong place must not reach a log (N8), and nothing tells one from a hash.
+const MAYBE_KEY = /[0-9a-fA-F]{64}/
 
 /**
  * A value from outside does not have the shape it must have.
  *
  * `field` is the path of the value (`order.job.requester`), `expected` says what it must be and `found` what it is,
- * at most 80 characters on one line.
+ * at most 80 characters on one line. What could be a private key is described, never shown.
  */
 export class InvalidInputError extends Error {
   readonly code = 'INVALID_INPUT'
@@ -27,6 +29,7 @@ function describe(value: unknown): string {
   if (value === undefined) return 'missing'
   if (Array.isArray(value)) return `an array of ${String(value.length)}`
   if (typeof value === 'string') {
+    if (MAYBE_KEY.test(value)) return `a string of ${String(value.length)} characters`
     // Cut first: a string from outside may be as long as its carrier allows.
     const text = JSON.stringify(value.slice(0, MAX_FOUND_LENGTH))
     return text.length <= MAX_FOUND_LENGTH ? text : `${text.slice(0, MAX_FOUND_LENGTH - 4)}..."`

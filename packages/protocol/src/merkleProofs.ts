@@ -2,7 +2,10 @@ import { InvalidInputError } from './errors.js'
 import { EMPTY_ROOT, nodeHash, rootOfLeaves } from './merkle.js'
 import type { Hex } from './types.js'
 
-/** A claim that `leaf` stands at `index` in a tree of `size` leaves with this `root`. */
+/**
+ * A claim that `leaf` stands at `index` in a tree of `size` leaves with this `root`. It proves something only if the
+ * verifier hashed the leaf itself (`receiptLeaf`), and has `size` and `root` from evidence (`OrderSettled`).
+ */
 export interface InclusionClaim {
   readonly leaf: Hex
   readonly index: number

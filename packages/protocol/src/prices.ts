@@ -42,7 +42,7 @@ function askedFee(sheet: PriceSheet, usage: TokenUsage): bigint {
   return perRequest + (metered + MILLION - 1n) / MILLION
 }
 
-function refuseNegative(values: Readonly<Record<string, bigint>>): void {
+function refuseNegative(values: Readonly<Record<string, unknown>>): void {
   for (const [field, value] of Object.entries(values)) {
     if (typeof value !== 'bigint' || value < 0n) {
       throw new InvalidInputError({ field, expected: 'a bigint of at least 0', value })
