@@ -10,7 +10,7 @@ import {IPermit2} from "./interfaces/IPermit2.sol";
 import {IFeePolicy} from "./interfaces/IFeePolicy.sol";
 import {IInferenceEscrow} from "./interfaces/IInferenceEscrow.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
-import {Evidence} from "./libraries/Evidence.sol";
+import {Evidence, Question} from "./libraries/Evidence.sol";
 import {OrderHash} from "./libraries/OrderHash.sol";
 import {OrderState, OrderStateLib} from "./libraries/OrderState.sol";
 import {Pull} from "./libraries/Pull.sol";
@@ -23,6 +23,8 @@ import {Row, SettleRow, Settlement} from "./types/Settlement.sol";
 /// @notice See `IInferenceEscrow`; the guarantees E1-E12 that comments cite are those of docs/SPEC.md.
 contract InferenceEscrow is Payouts, EIP712, Multicall {
     using SafeERC20 for IERC20;
+    using Evidence for Question;
+    using SharesLib for Shares;
 
     /// @notice How far away `claimBy` may be (F10).
     uint256 public constant MAX_CLAIM_WINDOW = 90 days;
@@ -49,18 +51,18 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
 
     /// @inheritdoc IInferenceEscrow
     function open(Terms calldata terms, SignedOrder calldata signed) external nonReentrant returns (bool opened) {
-        Order calldata order = signed.order;
         OrderState fresh = _freshState(terms);
-        bytes32 witness = OrderHash.workOrder(OrderHash.terms(terms), order);
-        bytes32 id = OrderHash.orderId(_SEED, order, witness);
+        (bytes32 id, bytes32 witness) = OrderHash.order(_SEED, OrderHash.terms(terms), signed.order);
         if (_orders[id].isKnown()) return false;
-        _requireOpenable(id, order);
+        _requireOpenable(id, signed.order);
 
-        _record(id, terms.node, order, fresh);
+        _record(id, terms.node, signed.order, fresh);
 
         uint256 balance = TOKEN.balanceOf(address(this));
-        Pull.permitted(PERMIT2, TOKEN, signed, witness);
-        _requireReceived(balance, order.amount);
+        bytes memory pull = Pull.prepare(TOKEN);
+        uint256 size = Pull.fill(pull, signed, witness);
+        if (!Pull.send(pull, size, PERMIT2, gasleft())) Pull.bubble();
+        _requireReceived(balance, signed.order.amount);
         return true;
     }
 
@@ -76,25 +78,27 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         uint256 balance = TOKEN.balanceOf(address(this));
         uint256 sum;
 
+        bytes memory pull = Pull.prepare(TOKEN);
         for (uint256 i = 0; i < signed.length; ++i) {
             Order calldata order = signed[i].order;
-            bytes32 witness = OrderHash.workOrder(termsHash, order);
-            bytes32 id = OrderHash.orderId(_SEED, order, witness);
+            (bytes32 id, bytes32 witness) = OrderHash.order(_SEED, termsHash, order);
             if (_orders[id].isKnown()) continue;
 
             bytes4 reason = _defect(order);
-            // The order is recorded after its pull, and not at all where that fails. Nothing can slip in between:
-            // every other entrance is guarded too.
-            if (reason == 0 && !Pull.tryPermitted(PERMIT2, TOKEN, signed[i], witness, id, gasPerOrder)) {
-                reason = PullFailed.selector;
+            if (reason == 0) {
+                uint256 size = Pull.fill(pull, signed[i], witness);
+                Pull.requireGas(id, gasPerOrder);
+                if (!Pull.send(pull, size, PERMIT2, gasPerOrder)) reason = PullFailed.selector;
             }
             if (reason != 0) {
                 emit OpenFailed(id, reason);
                 continue;
             }
+            // Recorded after the pull, since a failed one must leave nothing. Nothing can slip in between: every other
+            // entrance is guarded too.
+            _record(id, terms.node, order, fresh);
             opened[i] = true;
             sum += order.amount;
-            _record(id, terms.node, order, fresh);
         }
         _requireReceived(balance, sum);
     }
@@ -122,16 +126,18 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         SettleRow[] calldata rows,
         bytes calldata evidence
     ) external nonReentrant returns (uint256 settled) {
-        (Row[] memory seen, bytes32 digest) = _read(terms, rows);
+        Question question = Evidence.prepare(terms.node, terms.evidenceKey, rows.length, evidence);
+        bytes32 digest = _read(terms, rows, question);
         require(
-            Evidence.accepted(terms.verifier, terms.node, terms.evidenceKey, digest, seen, evidence),
+            question.accepted(terms.verifier, digest, evidence.length),
             EvidenceRefused(terms.verifier, digest)
         );
 
         Shares memory shares;
         for (uint256 i = 0; i < rows.length; ++i) {
-            if (_settleRow(seen[i].orderId, rows[i], terms.facilitatorBps, shares)) ++settled;
+            if (_settleRow(question.rowAt(i), rows[i].order, terms.facilitatorBps, shares)) ++settled;
         }
+        shares.divide(terms.facilitatorBps);
         _credit(terms, shares);
     }
 
@@ -253,78 +259,60 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         require(received == expected, AmountMismatch(expected, received));
     }
 
-    function _orderId(Terms calldata terms, Order calldata order) private view returns (bytes32) {
-        return OrderHash.orderId(_SEED, order, OrderHash.workOrder(OrderHash.terms(terms), order));
+    function _orderId(Terms calldata terms, Order calldata order) private view returns (bytes32 id) {
+        (id, ) = OrderHash.order(_SEED, OrderHash.terms(terms), order);
     }
 
     // ---- settling, inside ----
 
-    /// @dev The rows as the verifier sees them, and the digest that evidence is about.
+    /// @dev Writes the rows into the question. @return digest that evidence is about
     function _read(
         Terms calldata terms,
-        SettleRow[] calldata rows
-    ) private view returns (Row[] memory seen, bytes32 digest) {
+        SettleRow[] calldata rows,
+        Question question
+    ) private view returns (bytes32 digest) {
         bytes32 termsHash = OrderHash.terms(terms);
         bytes32[] memory hashes = new bytes32[](rows.length);
-        seen = new Row[](rows.length);
         for (uint256 i = 0; i < rows.length; ++i) {
-            SettleRow calldata row = rows[i];
-            Row memory view_ = seen[i];
-            view_.orderId = OrderHash.orderId(_SEED, row.order, OrderHash.workOrder(termsHash, row.order));
-            OrderState state = _orders[view_.orderId];
-            view_.requester = row.order.job.requester;
-            view_.requestHash = row.order.job.requestHash;
-            view_.amount = state.amount();
-            view_.released = state.released();
-            view_.openedAt = state.openedAt();
-            view_.cumulativeFee = row.cumulativeFee;
-            view_.receiptsRoot = row.receiptsRoot;
-            view_.receiptCount = row.receiptCount;
-            view_.close = row.close;
-            hashes[i] = OrderHash.settlement(view_);
+            (bytes32 id, ) = OrderHash.order(_SEED, termsHash, rows[i].order);
+            Row memory row = question.write(i, id, rows[i], _orders[id]);
+            hashes[i] = OrderHash.settlement(row);
         }
         digest = _hashTypedDataV4(OrderHash.settlementBatch(terms.node, terms.evidenceKey, hashes));
     }
 
-    /// @dev Reads the order again: an earlier row of the batch may have changed it.
+    /// @dev Reads the order's state again: an earlier row of the batch may have changed it.
     function _settleRow(
-        bytes32 id,
-        SettleRow calldata row,
+        Row memory row,
+        Order calldata order,
         uint256 facilitatorBps,
         Shares memory shares
     ) private returns (bool) {
-        OrderState state = _orders[id];
-        SkipReason reason = _skipReason(state, row);
+        OrderState state = _orders[row.orderId];
+        SkipReason reason = _skipReason(state, row, order.claimBy);
         if (reason != SkipReason.None) {
-            emit RowSkipped(id, reason);
+            emit RowSkipped(row.orderId, reason);
             return false;
         }
-        SharesLib.add(
-            shares,
-            state.released(),
-            row.cumulativeFee,
-            state.networkBps(),
-            state.royaltyBps(),
-            facilitatorBps
-        );
+        shares.add(state, row.cumulativeFee, facilitatorBps);
         state = state.release(row.cumulativeFee);
         uint96 refund = 0;
         if (row.close) (state, refund) = state.close();
-        _orders[id] = state;
-        emit OrderSettled(id, row.cumulativeFee, refund, row.receiptsRoot, row.receiptCount, row.close);
+        _orders[row.orderId] = state;
+        emit OrderSettled(row.orderId, row.cumulativeFee, refund, row.receiptsRoot, row.receiptCount);
 
-        _refund(id, row.order.payer, refund);
+        _refund(row.orderId, order.payer, refund);
         return true;
     }
 
-    function _skipReason(OrderState state, SettleRow calldata row) private view returns (SkipReason) {
+    function _skipReason(OrderState state, Row memory row, uint40 claimBy) private view returns (SkipReason) {
         if (!state.isKnown()) return SkipReason.Unknown;
         if (state.isClosed()) return SkipReason.Closed;
-        if (block.timestamp >= row.order.claimBy) return SkipReason.Late;
+        if (block.timestamp >= claimBy) return SkipReason.Late;
         if (row.cumulativeFee > state.amount()) return SkipReason.Overdrawn;
         if (row.cumulativeFee < state.released()) return SkipReason.Stale;
         if (row.cumulativeFee == state.released() && !row.close) return SkipReason.Stale;
-        if (row.order.job.requestHash != 0 && !(row.close && row.receiptCount <= 1)) return SkipReason.NotSingle;
+        if (row.requestHash != 0 && !(row.close && row.receiptCount <= 1)) return SkipReason.NotSingle;
         return SkipReason.None;
     }
 

@@ -52,14 +52,14 @@ interface IInferenceEscrow {
     /// @notice An order of a batch was not opened. Advisory, never final: it may open later.
     /// @param reason selector of the error that `open` would have given; `PullFailed` where Permit2 or the token refused
     event OpenFailed(bytes32 indexed orderId, bytes4 reason);
-    /// @notice Evidence settled an order up to `cumulativeFee`. `refund` went to the payer, if `closed`.
+    /// @notice Evidence settled an order up to `cumulativeFee`. It is closed, or has nothing left, if
+    /// `cumulativeFee + refund` is its amount; `refund` went to the payer.
     event OrderSettled(
         bytes32 indexed orderId,
         uint96 cumulativeFee,
         uint96 refund,
         bytes32 receiptsRoot,
-        uint64 receiptCount,
-        bool closed
+        uint64 receiptCount
     );
     /// @notice What one call to `settle` credited, over all its rows.
     event FeesCredited(

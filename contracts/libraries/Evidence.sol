@@ -2,30 +2,102 @@
 pragma solidity 0.8.30;
 
 import {IReceiptVerifier} from "../interfaces/IReceiptVerifier.sol";
-import {Row} from "../types/Settlement.sol";
+import {Row, SettleRow} from "../types/Settlement.sol";
+import {OrderHash} from "./OrderHash.sol";
+import {OrderState} from "./OrderState.sol";
+
+/// @dev Memory pointer to a call of `IReceiptVerifier.verify` that is being put together. Rows are written where the
+/// verifier reads them, so nothing is copied:
+/// 0x00 selector (its low 4 bytes), 0x20 node, 0x40 evidenceKey, 0x60 digest, 0x80 and 0xa0 offsets of rows and
+/// evidence, 0xc0 number of rows, 0xe0 rows of 0x140 bytes, then the evidence's length and bytes.
+type Question is uint256;
 
 /// @title Evidence
 /// @notice Asks a verifier that may be anybody's code.
 library Evidence {
+    uint256 private constant ROW_SIZE = 0x140;
+    uint256 private constant ROWS_AT = 0xe0;
+
+    /// @notice Starts a question about `rowCount` rows; each row must then be written.
+    function prepare(
+        address node,
+        bytes32 evidenceKey,
+        uint256 rowCount,
+        bytes calldata evidence
+    ) internal pure returns (Question question) {
+        bytes4 selector = IReceiptVerifier.verify.selector;
+        uint256 evidenceAt = ROWS_AT + rowCount * ROW_SIZE;
+        // Memory-safe: allocates what it writes. The last word is zeroed first, so padding is clean.
+        assembly ("memory-safe") {
+            question := mload(0x40)
+            let end := add(add(add(question, evidenceAt), 0x20), and(add(evidence.length, 0x1f), not(0x1f)))
+            mstore(0x40, end)
+            mstore(question, shr(224, selector))
+            mstore(add(question, 0x20), node)
+            mstore(add(question, 0x40), evidenceKey)
+            mstore(add(question, 0x80), 0xa0)
+            mstore(add(question, 0xa0), sub(evidenceAt, 0x20))
+            mstore(add(question, 0xc0), rowCount)
+            mstore(sub(end, 0x20), 0)
+            mstore(add(question, evidenceAt), evidence.length)
+            calldatacopy(add(add(question, evidenceAt), 0x20), evidence.offset, evidence.length)
+        }
+    }
+
+    /// @notice The row at `index`, which must be below the row count: a struct in memory is laid out as in calldata.
+    function rowAt(Question question, uint256 index) internal pure returns (Row memory row) {
+        assembly ("memory-safe") {
+            row := add(add(question, ROWS_AT), mul(index, ROW_SIZE))
+        }
+    }
+
+    /// @notice Writes the row at `index`: what was given for an order, and the order's state before the call.
+    function write(
+        Question question,
+        uint256 index,
+        bytes32 orderId,
+        SettleRow calldata given,
+        OrderState state
+    ) internal pure returns (Row memory row) {
+        uint256 amount = state.amount();
+        uint256 released = state.released();
+        uint256 openedAt = state.openedAt();
+        bool malformed;
+        // `given` holds requester and requestHash at 0x60, as the row does at 0x20; and cumulativeFee, receiptsRoot,
+        // receiptCount and close at 0xc0, as the row does. The order's own members were checked when it was hashed.
+        // Memory-safe: writes the row only.
+        assembly ("memory-safe") {
+            row := add(add(question, ROWS_AT), mul(index, ROW_SIZE))
+            mstore(row, orderId)
+            calldatacopy(add(row, 0x20), add(given, 0x60), 0x40)
+            mstore(add(row, 0x60), amount)
+            mstore(add(row, 0x80), released)
+            mstore(add(row, 0xa0), openedAt)
+            calldatacopy(add(row, 0xc0), add(given, 0xc0), 0x80)
+            malformed := or(
+                or(shr(96, mload(add(row, 0xc0))), shr(64, mload(add(row, 0x100)))),
+                shr(1, mload(add(row, 0x120)))
+            )
+        }
+        require(!malformed, OrderHash.OrderMalformed());
+    }
+
     /// @notice Whether `verifier` accepts; false where it reverts or returns anything else.
     /// @dev Asked by staticcall, and at most one word of the answer is read, so it can neither act nor flood memory.
     function accepted(
+        Question question,
         address verifier,
-        address node,
-        bytes32 evidenceKey,
         bytes32 digest,
-        Row[] memory rows,
-        bytes calldata evidence
+        uint256 evidenceLength
     ) internal view returns (bool) {
-        bytes memory question = abi.encodeCall(
-            IReceiptVerifier.verify,
-            (node, evidenceKey, digest, rows, evidence)
-        );
         bytes32 answer;
         bool success;
-        // Memory-safe: the answer goes to the scratch space.
+        // Memory-safe: writes the question's own digest; the answer goes to the scratch space.
         assembly ("memory-safe") {
-            success := staticcall(gas(), verifier, add(question, 0x20), mload(question), 0x00, 0x20)
+            mstore(add(question, 0x60), digest)
+            let evidenceAt := add(mload(add(question, 0xa0)), 0x20)
+            let size := add(evidenceAt, and(add(evidenceLength, 0x1f), not(0x1f)))
+            success := staticcall(gas(), verifier, add(question, 0x1c), add(size, 0x04), 0x00, 0x20)
             success := and(success, gt(returndatasize(), 0x1f))
             answer := mload(0x00)
         }

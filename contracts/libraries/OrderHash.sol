@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Job, Order, Terms} from "../types/WorkOrder.sol";
+import {Order, Terms} from "../types/WorkOrder.sol";
 import {Row, Settlement} from "../types/Settlement.sol";
 
 /// @title OrderHash
 /// @notice EIP-712 struct hashes of what is signed about orders, and the order id.
 library OrderHash {
+    /// @notice A member of an order, or of a row, has bits set beyond its type.
+    error OrderMalformed();
+
     bytes32 internal constant TERMS_TYPEHASH =
         keccak256(
             "Terms(address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId)"
@@ -31,27 +34,51 @@ library OrderHash {
 
     bytes32 private constant SEED_TAG = keccak256("InferenceEscrow.order");
 
-    function terms(Terms calldata self) internal pure returns (bytes32) {
-        return keccak256(abi.encode(TERMS_TYPEHASH, self));
-    }
-
-    function job(Job calldata self) internal pure returns (bytes32) {
-        return keccak256(abi.encode(JOB_TYPEHASH, self));
-    }
-
-    /// @notice Struct hash of the `WorkOrder`: the witness of the payer's Permit2 message.
-    function workOrder(bytes32 termsHash, Order calldata order) internal pure returns (bytes32) {
-        return keccak256(abi.encode(WORK_ORDER_TYPEHASH, termsHash, job(order.job), order.claimBy));
-    }
-
     /// @notice What ties ids to one escrow: the chain id at deployment (F18) and the address.
     function seed(uint256 chainId, address escrow) internal pure returns (bytes32) {
         return keccak256(abi.encode(SEED_TAG, chainId, escrow));
     }
 
-    /// @notice The id of an order.
-    function orderId(bytes32 seed_, Order calldata order, bytes32 workOrderHash) internal pure returns (bytes32) {
-        return keccak256(abi.encode(seed_, order.payer, order.nonce, order.amount, workOrderHash));
+    function terms(Terms calldata self) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TERMS_TYPEHASH, self));
+    }
+
+    /// @notice The id of an order, and the struct hash of its `WorkOrder`: the witness of the payer's Permit2 message.
+    /// @dev id = keccak256(abi.encode(seed, payer, nonce, amount, witness)); the rest is EIP-712.
+    function order(
+        bytes32 seed_,
+        bytes32 termsHash,
+        Order calldata self
+    ) internal pure returns (bytes32 id, bytes32 witness) {
+        bytes32 jobTypehash = JOB_TYPEHASH;
+        bytes32 workOrderTypehash = WORK_ORDER_TYPEHASH;
+        bool malformed;
+        // Hashes calldata without decoding it. Offsets in `self`: payer 0x00, nonce 0x20, amount 0x40, requester 0x60,
+        // requestHash 0x80, claimBy 0xa0.
+        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+        assembly ("memory-safe") {
+            let claimBy := calldataload(add(self, 0xa0))
+            malformed := or(
+                or(shr(160, calldataload(self)), shr(160, calldataload(add(self, 0x60)))),
+                or(shr(96, calldataload(add(self, 0x40))), shr(40, claimBy))
+            )
+            let buffer := mload(0x40)
+            mstore(buffer, jobTypehash)
+            calldatacopy(add(buffer, 0x20), add(self, 0x60), 0x40)
+            let jobHash := keccak256(buffer, 0x60)
+
+            mstore(buffer, workOrderTypehash)
+            mstore(add(buffer, 0x20), termsHash)
+            mstore(add(buffer, 0x40), jobHash)
+            mstore(add(buffer, 0x60), claimBy)
+            witness := keccak256(buffer, 0x80)
+
+            mstore(buffer, seed_)
+            calldatacopy(add(buffer, 0x20), self, 0x60)
+            mstore(add(buffer, 0x80), witness)
+            id := keccak256(buffer, 0xa0)
+        }
+        require(!malformed, OrderMalformed());
     }
 
     function settlement(Settlement memory self) internal pure returns (bytes32) {
@@ -59,18 +86,17 @@ library OrderHash {
     }
 
     /// @notice The same hash, of the settlement inside a verifier's row.
-    function settlement(Row memory self) internal pure returns (bytes32) {
-        return
-            keccak256(
-                abi.encode(
-                    SETTLEMENT_TYPEHASH,
-                    self.orderId,
-                    self.cumulativeFee,
-                    self.receiptsRoot,
-                    self.receiptCount,
-                    self.close
-                )
-            );
+    function settlement(Row memory self) internal pure returns (bytes32 hash) {
+        bytes32 typehash = SETTLEMENT_TYPEHASH;
+        // A row holds the order id at 0x00 and the other members of the settlement, in their order, from 0xc0 on.
+        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, typehash)
+            mstore(add(buffer, 0x20), mload(self))
+            mcopy(add(buffer, 0x40), add(self, 0xc0), 0x80)
+            hash := keccak256(buffer, 0xc0)
+        }
     }
 
     function settlementBatch(
@@ -78,14 +104,11 @@ library OrderHash {
         bytes32 evidenceKey,
         bytes32[] memory settlementHashes
     ) internal pure returns (bytes32) {
-        return
-            keccak256(
-                abi.encode(
-                    SETTLEMENT_BATCH_TYPEHASH,
-                    node,
-                    evidenceKey,
-                    keccak256(abi.encodePacked(settlementHashes))
-                )
-            );
+        bytes32 listHash;
+        // Memory-safe: reads the list's words only.
+        assembly ("memory-safe") {
+            listHash := keccak256(add(settlementHashes, 0x20), shl(5, mload(settlementHashes)))
+        }
+        return keccak256(abi.encode(SETTLEMENT_BATCH_TYPEHASH, node, evidenceKey, listHash));
     }
 }

@@ -1,53 +1,72 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-/// @dev How one fee, or the fees of a batch, divide. Base units.
+import {OrderState} from "./OrderState.sol";
+
+/// @dev How the fees of one `settle` divide. Base units.
 struct Shares {
     uint256 node;
     uint256 facilitator;
     uint256 royalty;
     uint256 network;
+    /// @dev Fees that are not the node's and are not divided yet, all under the two snapshots below.
+    uint256 pool;
+    uint256 networkBps;
+    uint256 royaltyBps;
 }
 
 /// @title SharesLib
-/// @notice Divides fees so that nothing is lost (E7) and splitting a settlement gains nobody anything.
-/// @dev Each part is a function of the cumulative fee that never falls, since each division takes from what the one
-/// before it left. Three independent floors would not do: at one more base unit all three may step at once, and the
-/// node's remainder would fall.
+/// @notice Divides fees so that nothing is lost (E7).
+/// @dev The pool of an order, `floor(cumulativeFee * (network + royalty + facilitator) / 10,000)`, and the node's part,
+/// which is the rest, never fall as the cumulative fee grows, so splitting a settlement gains node and payer nothing.
+/// Three independent floors would not do: at one more base unit all three may step at once, and the node's remainder
+/// would fall. What a call adds to the pool is divided at its end; under a base unit a call goes to the later payees.
 library SharesLib {
     uint256 internal constant BPS = 10_000;
     uint16 internal constant MAX_FACILITATOR_BPS = 2_000;
     uint16 internal constant MAX_NETWORK_BPS = 1_000;
     uint16 internal constant MAX_ROYALTY_BPS = 2_000;
 
-    /// @notice Adds to `self` the parts of the fees between `before` and `cumulative`.
-    /// @dev Unchecked: amounts have 96 bits and shares are at most 5,000 bps together, so products stay below 2^110,
-    /// and sums over every row that fits in a block below 2^128; the parts never fall, so differences are not negative.
+    /// @notice Adds the fees of an order between what was released and `cumulativeFee`, which is not lower.
+    /// @dev Unchecked, here and below: amounts have 96 bits and the shares are at most 5,000 bps together, so products
+    /// stay below 2^110, and sums over all rows that fit in a block below 2^128.
     function add(
         Shares memory self,
-        uint256 before,
-        uint256 cumulative,
-        uint256 networkBps,
-        uint256 royaltyBps,
+        OrderState state,
+        uint256 cumulativeFee,
         uint256 facilitatorBps
     ) internal pure {
         unchecked {
+            uint256 networkBps = state.networkBps();
+            uint256 royaltyBps = state.royaltyBps();
+            if (networkBps != self.networkBps || royaltyBps != self.royaltyBps) {
+                divide(self, facilitatorBps);
+                self.networkBps = networkBps;
+                self.royaltyBps = royaltyBps;
+            }
             uint256 poolBps = networkBps + royaltyBps + facilitatorBps;
-            uint256 poolBefore = (before * poolBps) / BPS;
-            uint256 poolNow = (cumulative * poolBps) / BPS;
-            self.node += (cumulative - poolNow) - (before - poolBefore);
-            if (poolNow == poolBefore) return;
+            uint256 released = state.released();
+            uint256 pool = (cumulativeFee * poolBps) / BPS - (released * poolBps) / BPS;
+            self.pool += pool;
+            self.node += cumulativeFee - released - pool;
+        }
+    }
 
-            uint256 networkBefore = (poolBefore * networkBps) / poolBps;
-            uint256 networkNow = (poolNow * networkBps) / poolBps;
-            self.network += networkNow - networkBefore;
-            if (poolBps == networkBps) return;
-
-            uint256 royaltyBefore = ((poolBefore - networkBefore) * royaltyBps) / (royaltyBps + facilitatorBps);
-            uint256 royaltyNow = ((poolNow - networkNow) * royaltyBps) / (royaltyBps + facilitatorBps);
-            self.royalty += royaltyNow - royaltyBefore;
-            self.facilitator +=
-                (poolNow - networkNow - royaltyNow) - (poolBefore - networkBefore - royaltyBefore);
+    /// @notice Divides the pool: network first, then royalty, then facilitator, each rounded down but the last that
+    /// has a share, which takes the rest.
+    function divide(Shares memory self, uint256 facilitatorBps) internal pure {
+        uint256 rest = self.pool;
+        if (rest == 0) return; // and with no shares at all the pool is zero, so nothing below divides by zero
+        unchecked {
+            uint256 bps = self.networkBps + self.royaltyBps + facilitatorBps;
+            uint256 network = (rest * self.networkBps) / bps;
+            rest -= network;
+            bps -= self.networkBps;
+            uint256 royalty = bps == 0 ? 0 : (rest * self.royaltyBps) / bps;
+            self.network += network;
+            self.royalty += royalty;
+            self.facilitator += rest - royalty;
+            self.pool = 0;
         }
     }
 }
