@@ -1,0 +1,144 @@
+import Libsql from 'libsql'
+import { StoreError } from '../errors.js'
+
+/** A value that a statement takes. Numbers are whole and below 2^53; anything larger travels as text. */
+export type Bindable = string | number | null | Uint8Array
+
+/** A row as it was read. Read its members with `text`, `integer`, `bytes` and their `optional` forms. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Ten seconds: transactions here take milliseconds, so whoever waits longer waits for a broken process. */
+const BUSY_TIMEOUT_MS = 10_000
+
+/** One connection. Everything is synchronous inside, so no other work can slip into a transaction. */
+export class Database {
+  readonly #connection: Libsql.Database
+  readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
+
+  constructor(path: string) {
+    this.#connection = this.#guard('opening', () => {
+      const connection = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
+      connection.pragma('journal_mode = WAL')
+      // FULL: a commit is on the disk when it returns, also after a loss of power (N2).
+      connection.pragma('synchronous = FULL')
+      connection.pragma('foreign_keys = ON')
+      return connection
+    })
+  }
+
+  /** One transaction that takes the write lock at once; rejects, with nothing changed, if `work` throws. */
+  write<T>(operation: string, work: () => T): Promise<T> {
+    return this.#transaction({ operation, begin: 'BEGIN IMMEDIATE', work })
+  }
+
+  /** One transaction that sees a single state of the database. */
+  read<T>(operation: string, work: () => T): Promise<T> {
+    return this.#transaction({ operation, begin: 'BEGIN', work })
+  }
+
+  all(sql: string, values: readonly Bindable[] = []): readonly Row[] {
+    return this.#statement(sql).all(values) as readonly Row[]
+  }
+
+  get(sql: string, values: readonly Bindable[] = []): Row | undefined {
+    // Runs to its end: a statement that is left in the middle would hold the database's read lock.
+    return this.all(sql, values)[0]
+  }
+
+  /** How many rows were changed. */
+  run(sql: string, values: readonly Bindable[] = []): number {
+    return this.#statement(sql).run(values).changes
+  }
+
+  /** Statements without values, several at once. */
+  script(sql: string): void {
+    this.#connection.exec(sql)
+  }
+
+  close(): void {
+    this.#statements.clear()
+    this.#connection.close()
+  }
+
+  #transaction<T>(input: { readonly operation: string; readonly begin: string; readonly work: () => T }): Promise<T> {
+    return new Promise((resolve) => {
+      resolve(
+        this.#guard(input.operation, () => {
+          this.#connection.exec(input.begin)
+          try {
+            const result = input.work()
+            this.#connection.exec('COMMIT')
+            return result
+          } catch (error) {
+            if (this.#connection.inTransaction) this.#connection.exec('ROLLBACK')
+            throw error
+          }
+        }),
+      )
+    })
+  }
+
+  #statement(sql: string): Libsql.Statement<[readonly Bindable[]]> {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const statement = this.#connection.prepare<[readonly Bindable[]]>(sql)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  /** Named errors come through as they are; what the database throws is named here. */
+  #guard<T>(operation: string, work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && !isSqliteCode(error.code)) throw error
+      throw new StoreError(operation, { cause: error })
+    }
+  }
+}
+
+export function text(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw unexpected(column)
+  return value
+}
+
+export function optionalText(row: Row, column: string): string | undefined {
+  return row[column] === null ? undefined : text(row, column)
+}
+
+export function integer(row: Row, column: string): number {
+  const value = row[column]
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw unexpected(column)
+  return value
+}
+
+export function optionalInteger(row: Row, column: string): number | undefined {
+  return row[column] === null ? undefined : integer(row, column)
+}
+
+/** Amounts are decimal text: SQLite's integers have 63 bits, and amounts 96. Sums are made here, not in SQL. */
+export function amount(row: Row, column: string): bigint {
+  return BigInt(text(row, column))
+}
+
+export function bytes(row: Row, column: string): Uint8Array {
+  const value = row[column]
+  if (!(value instanceof Uint8Array)) throw unexpected(column)
+  return value
+}
+
+/** A column that only this package writes, so its form is known. */
+export function hex(row: Row, column: string): `0x${string}` {
+  const value = text(row, column)
+  if (!value.startsWith('0x')) throw unexpected(column)
+  return value as `0x${string}`
+}
+
+function unexpected(column: string): StoreError {
+  return new StoreError(`reading ${column}`)
+}
+
+function isSqliteCode(code: unknown): boolean {
+  return typeof code !== 'string' || code.startsWith('SQLITE') || code.startsWith('ERR_')
+}
