@@ -4,7 +4,7 @@
  * It shares no code with src/: the structs are spelled out again, and all hashing is by ethers. Values come from a
  * counter, so a second run writes the same file.
  *
- *   npx tsx packages/protocol/scripts/makeVectors.ts
+ *   npm run vectors -w @opg/protocol
  */
 import { AbiCoder, type TypedDataField, TypedDataEncoder, concat, getAddress, id, keccak256, toUtf8Bytes } from 'ethers'
 import { writeFileSync } from 'node:fs'

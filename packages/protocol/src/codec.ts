@@ -44,7 +44,7 @@ export function parseBytes32(value: unknown, field = 'bytes32'): Hex {
 
 /** A reader of bytes as `0x` and hexadecimal digits, from `min` to `max` of them; the result is in lower case. */
 export function parseBytes({ min, max }: { readonly min: number; readonly max: number }): Reader<Hex> {
-  const length = min === max ? `${String(min)}` : `${String(min)} to ${String(max)}`
+  const length = min === max ? String(min) : `${String(min)} to ${String(max)}`
   return (value, field) => {
     const isBytes =
       typeof value === 'string' &&

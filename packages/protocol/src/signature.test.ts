@@ -44,19 +44,20 @@ describe('recoverSigner', () => {
     expect(recoverSigner(digest, join(r, s, toBeHex(other, 1)))).toBeUndefined()
   })
 
-  it.each([
+  const broken: readonly (readonly [string, Hex])[] = [
     ['r = 0', join(word(0n), s, '1b')],
     ['s = 0', join(r, word(0n), '1b')],
     ['r at the order', join(word(ORDER), s, '1b')],
     ['r of no point', join(word(5n), s, '1b')],
-    ['nothing', '0x' as Hex],
+    ['nothing', '0x'],
     ['63 bytes', join(serialized).slice(0, 2 + 126) as Hex],
     ['66 bytes', `${serialized}00` as Hex],
     ['half a byte', `${serialized}0` as Hex],
     ['no prefix', serialized.slice(2) as Hex],
     ['an upper-case prefix', `0X${serialized.slice(2)}` as Hex],
     ['a character that is no digit', `${serialized.slice(0, -1)}g` as Hex],
-  ])('refuses a signature with %s', (_, signature) => {
+  ]
+  it.each(broken)('refuses a signature with %s', (_, signature) => {
     expect(recoverSigner(digest, signature)).toBeUndefined()
   })
 
