@@ -13,7 +13,7 @@ import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {Evidence, Question} from "./libraries/Evidence.sol";
 import {OrderHash} from "./libraries/OrderHash.sol";
 import {OrderState, OrderStateLib} from "./libraries/OrderState.sol";
-import {Pull} from "./libraries/Pull.sol";
+import {PermitCall, Pull} from "./libraries/Pull.sol";
 import {Shares, SharesLib} from "./libraries/Shares.sol";
 import {Order, SignedOrder, Terms} from "./types/WorkOrder.sol";
 import {Payouts} from "./Payouts.sol";
@@ -59,9 +59,8 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         _record(id, terms.node, signed.order, fresh);
 
         uint256 balance = TOKEN.balanceOf(address(this));
-        bytes memory pull = Pull.prepare(TOKEN);
-        uint256 size = Pull.fill(pull, signed, witness);
-        if (!Pull.send(pull, size, PERMIT2, gasleft())) Pull.bubble();
+        PermitCall pull = Pull.prepare(TOKEN);
+        if (!pull.send(pull.fill(signed, witness), PERMIT2, gasleft())) Pull.bubble();
         _requireReceived(balance, signed.order.amount);
         return true;
     }
@@ -78,7 +77,7 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         uint256 balance = TOKEN.balanceOf(address(this));
         uint256 sum;
 
-        bytes memory pull = Pull.prepare(TOKEN);
+        PermitCall pull = Pull.prepare(TOKEN); // last in memory: signatures go behind it
         for (uint256 i = 0; i < signed.length; ++i) {
             Order calldata order = signed[i].order;
             (bytes32 id, bytes32 witness) = OrderHash.order(_SEED, termsHash, order);
@@ -86,9 +85,9 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
 
             bytes4 reason = _defect(order);
             if (reason == 0) {
-                uint256 size = Pull.fill(pull, signed[i], witness);
+                uint256 size = pull.fill(signed[i], witness);
                 Pull.requireGas(id, gasPerOrder);
-                if (!Pull.send(pull, size, PERMIT2, gasPerOrder)) reason = PullFailed.selector;
+                if (!pull.send(size, PERMIT2, gasPerOrder)) reason = PullFailed.selector;
             }
             if (reason != 0) {
                 emit OpenFailed(id, reason);
@@ -126,19 +125,17 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         SettleRow[] calldata rows,
         bytes calldata evidence
     ) external nonReentrant returns (uint256 settled) {
-        Question question = Evidence.prepare(terms.node, terms.evidenceKey, rows.length, evidence);
-        bytes32 digest = _read(terms, rows, question);
-        require(
-            question.accepted(terms.verifier, digest, evidence.length),
-            EvidenceRefused(terms.verifier, digest)
-        );
+        settled = _settle(terms, rows, evidence);
+    }
 
-        Shares memory shares;
-        for (uint256 i = 0; i < rows.length; ++i) {
-            if (_settleRow(question.rowAt(i), rows[i].order, terms.facilitatorBps, shares)) ++settled;
-        }
-        shares.divide(terms.facilitatorBps);
-        _credit(terms, shares);
+    /// @inheritdoc IInferenceEscrow
+    function settleAndClaim(
+        Terms calldata terms,
+        SettleRow[] calldata rows,
+        bytes calldata evidence
+    ) external nonReentrant returns (uint256 settled) {
+        settled = _settle(terms, rows, evidence);
+        _claim(terms.node, terms.node);
     }
 
     /// @inheritdoc IInferenceEscrow
@@ -214,7 +211,8 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
             FacilitatorBpsInvalid(terms.facilitator, terms.facilitatorBps, SharesLib.MAX_FACILITATOR_BPS)
         );
         uint16 networkBps = FEE_POLICY.networkBps();
-        uint16 royaltyBps = MODEL_REGISTRY.royaltyBps(terms.modelId);
+        // No model has the id zero, so there is nothing to ask.
+        uint16 royaltyBps = terms.modelId == 0 ? 0 : MODEL_REGISTRY.royaltyBps(terms.modelId);
         require(
             networkBps <= SharesLib.MAX_NETWORK_BPS && royaltyBps <= SharesLib.MAX_ROYALTY_BPS,
             SharesTooHigh(networkBps, royaltyBps)
@@ -264,6 +262,26 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
     }
 
     // ---- settling, inside ----
+
+    function _settle(
+        Terms calldata terms,
+        SettleRow[] calldata rows,
+        bytes calldata evidence
+    ) private returns (uint256 settled) {
+        Question question = Evidence.prepare(terms.node, terms.evidenceKey, rows.length, evidence);
+        bytes32 digest = _read(terms, rows, question);
+        require(
+            question.accepted(terms.verifier, digest, evidence.length),
+            EvidenceRefused(terms.verifier, digest)
+        );
+
+        Shares memory shares;
+        for (uint256 i = 0; i < rows.length; ++i) {
+            if (_settleRow(question.rowAt(i), rows[i].order, terms.facilitatorBps, shares)) ++settled;
+        }
+        shares.divide(terms.facilitatorBps);
+        _credit(terms, shares);
+    }
 
     /// @dev Writes the rows into the question. @return digest that evidence is about
     function _read(

@@ -79,7 +79,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
 
     /// @dev Credits each payee once per call, and calls nobody (F17).
     function _credit(Terms calldata terms, Shares memory shares) internal {
-        if (shares.node + shares.facilitator + shares.royalty + shares.network == 0) return;
+        if ((shares.node | shares.facilitator | shares.royalty | shares.network) == 0) return;
         _credits[terms.node].add(shares.node);
         _credits[terms.facilitator].add(shares.facilitator);
         _royalties[terms.modelId].add(shares.royalty);
@@ -102,7 +102,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
         emit RefundCredited(orderId_, payer, refund);
     }
 
-    function _claim(address account, address to) private returns (uint256 amount) {
+    function _claim(address account, address to) internal returns (uint256 amount) {
         require(to != address(0), RecipientInvalid(to));
         amount = _credits[account].empty();
         if (amount == 0) return 0;

@@ -148,6 +148,13 @@ interface IInferenceEscrow {
         bytes calldata evidence
     ) external returns (uint256 settled);
 
+    /// @notice `settle`, then `claim` for the node: cheaper than the two in a `multicall`.
+    function settleAndClaim(
+        Terms calldata terms,
+        SettleRow[] calldata rows,
+        bytes calldata evidence
+    ) external returns (uint256 settled);
+
     /// @notice Closes an order without evidence, all to the payer's good. Only its node.
     function release(Terms calldata terms, Order calldata order) external returns (uint96 refund);
 

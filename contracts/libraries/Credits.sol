@@ -17,7 +17,10 @@ library Credits {
     function add(Bucket storage self, uint256 amount) internal {
         if (amount == 0) return;
         uint256 plusOne = self.plusOne;
-        self.plusOne = (plusOne == 0 ? 1 : plusOne) + amount;
+        // Credits are backed by tokens that this contract holds (E1), and no supply comes near 2^256.
+        unchecked {
+            self.plusOne = (plusOne == 0 ? 1 : plusOne) + amount;
+        }
     }
 
     /// @notice Takes everything out.

@@ -7,7 +7,7 @@ import {Row, Settlement} from "../types/Settlement.sol";
 /// @title OrderHash
 /// @notice EIP-712 struct hashes of what is signed about orders, and the order id.
 library OrderHash {
-    /// @notice A member of an order, or of a row, has bits set beyond its type.
+    /// @notice A member of terms, an order or a row has bits set beyond its type.
     error OrderMalformed();
 
     bytes32 internal constant TERMS_TYPEHASH =
@@ -39,8 +39,22 @@ library OrderHash {
         return keccak256(abi.encode(SEED_TAG, chainId, escrow));
     }
 
-    function terms(Terms calldata self) internal pure returns (bytes32) {
-        return keccak256(abi.encode(TERMS_TYPEHASH, self));
+    function terms(Terms calldata self) internal pure returns (bytes32 hash) {
+        bytes32 typehash = TERMS_TYPEHASH;
+        bool malformed;
+        // Offsets in `self`: node 0x00, facilitator 0x20, facilitatorBps 0x40, verifier 0x60.
+        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+        assembly ("memory-safe") {
+            malformed := or(
+                or(shr(160, calldataload(self)), shr(160, calldataload(add(self, 0x20)))),
+                or(shr(16, calldataload(add(self, 0x40))), shr(160, calldataload(add(self, 0x60))))
+            )
+            let buffer := mload(0x40)
+            mstore(buffer, typehash)
+            calldatacopy(add(buffer, 0x20), self, 0xc0)
+            hash := keccak256(buffer, 0xe0)
+        }
+        require(!malformed, OrderMalformed());
     }
 
     /// @notice The id of an order, and the struct hash of its `WorkOrder`: the witness of the payer's Permit2 message.

@@ -13,7 +13,7 @@ struct Terms {
     address verifier;
     /// @dev Whose evidence counts. Its meaning belongs to the verifier; never a wildcard (F8).
     bytes32 evidenceKey;
-    /// @dev `keccak256(abi.encode(registrant, name))` of the `ModelRegistry`; unregistered pays no royalty.
+    /// @dev `keccak256(abi.encode(registrant, name))` of the `ModelRegistry`; zero, or unregistered, pays no royalty.
     bytes32 modelId;
 }
 
