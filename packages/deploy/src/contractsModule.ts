@@ -1,0 +1,41 @@
+import { buildModule } from '@nomicfoundation/ignition-core'
+import { artifactOf } from './artifacts.js'
+
+/** Which contracts a chain gets. */
+export interface Shape {
+  /** Development token and registry in place of real ones. */
+  readonly dev: boolean
+  /** A verifier of TEE evidence: only where there is a registry of TEE keys. */
+  readonly tee: boolean
+}
+
+/** The Ignition module's id, and with it the prefix of every contract's id in the journal. */
+export const MODULE_ID = 'InferencePayments'
+
+/** All contracts of one chain, and how they name each other. */
+export function contractsModule(shape: Shape): ReturnType<typeof buildModule> {
+  return buildModule(MODULE_ID, (m) => {
+    const token = shape.dev ? m.contract('DevOPG', artifactOf('DevOPG')) : m.getParameter<string>('token')
+    const feePolicy = m.contract('FeePolicy', artifactOf('FeePolicy'), [
+      m.getParameter<string>('owner'),
+      m.getParameter<number>('networkBps'),
+      m.getParameter<string>('networkRecipient'),
+    ])
+    const modelRegistry = m.contract('ModelRegistry', artifactOf('ModelRegistry'))
+    const permit2 = m.getParameter<string>('permit2')
+    const escrow = m.contract('InferenceEscrow', artifactOf('InferenceEscrow'), [
+      token,
+      permit2,
+      feePolicy,
+      modelRegistry,
+    ])
+    const keyReceiptVerifier = m.contract('KeyReceiptVerifier', artifactOf('KeyReceiptVerifier'))
+    if (shape.tee) {
+      const registry = shape.dev
+        ? m.contract('DevTEERegistry', artifactOf('DevTEERegistry'))
+        : m.getParameter<string>('teeRegistry')
+      m.contract('TeeReceiptVerifier', artifactOf('TeeReceiptVerifier'), [registry])
+    }
+    return { feePolicy, modelRegistry, escrow, keyReceiptVerifier }
+  })
+}
