@@ -1,6 +1,6 @@
 import { setBalance, time } from '@nomicfoundation/hardhat-network-helpers'
 import { ethers } from 'hardhat'
-import { MaxUint256, Wallet, ZeroAddress, ZeroHash, id, type BaseContract, type Signer } from 'ethers'
+import { Interface, MaxUint256, Wallet, ZeroAddress, ZeroHash, id, type BaseContract, type Signer } from 'ethers'
 import type { DevOPG } from '../../packages/bindings/src/generated/typechain/contracts/dev/DevOPG'
 import type { InferenceEscrow } from '../../packages/bindings/src/generated/typechain/contracts/InferenceEscrow'
 import type { FeePolicy } from '../../packages/bindings/src/generated/typechain/contracts/policy/FeePolicy'
@@ -37,6 +37,18 @@ export const ROYALTY_BPS = 500n
 export const FACILITATOR_BPS = 100n
 /** Ample for a pull through Permit2 with an ECDSA signature. */
 export const GAS_PER_ORDER = 150_000n
+
+/** Permit2's errors, for `revertedWithCustomError`. */
+const PERMIT2_ERRORS = {
+  interface: new Interface([
+    'error SignatureExpired(uint256 signatureDeadline)',
+    'error InvalidSigner()',
+    'error InvalidSignature()',
+    'error InvalidSignatureLength()',
+    'error InvalidContractSignature()',
+    'error InvalidNonce()',
+  ]),
+}
 
 export async function deploy<C extends BaseContract>(name: string, args: readonly unknown[] = []): Promise<C> {
   const contract: BaseContract = await ethers.deployContract(name, [...args])
@@ -102,7 +114,7 @@ export async function deployFixture() {
     await (await token.mint(payer.address, 1_000_000n * OPG)).wait()
     await (await token.connect(payer).approve(PERMIT2_ADDRESS, MaxUint256)).wait()
   }
-  return { ...world, token }
+  return { ...world, token, permit2Errors: PERMIT2_ERRORS }
 }
 
 export type Fixture = Awaited<ReturnType<typeof deployFixture>>

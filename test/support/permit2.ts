@@ -20,13 +20,16 @@ function generatedConstant(source: string, name: string): string {
 
 /** Puts the real Permit2 on its canonical address, as public chains did: salt and creation code to the deployer. */
 export async function installPermit2(): Promise<void> {
+  if (await hasPermit2()) return
   const source = readFileSync(GENERATED, 'utf8')
   await setCode(DETERMINISTIC_DEPLOYER, DETERMINISTIC_DEPLOYER_CODE)
   const [deployer] = await ethers.getSigners()
   const data = ethers.concat([generatedConstant(source, 'permit2Salt'), generatedConstant(source, 'permit2CreationCode')])
   const sent = await deployer?.sendTransaction({ to: DETERMINISTIC_DEPLOYER, data })
   await sent?.wait()
-  if ((await ethers.provider.getCode(PERMIT2_ADDRESS)) === '0x') {
-    throw new TypeError(`Permit2 did not land on ${PERMIT2_ADDRESS}`)
-  }
+  if (!(await hasPermit2())) throw new TypeError(`Permit2 did not land on ${PERMIT2_ADDRESS}`)
+}
+
+async function hasPermit2(): Promise<boolean> {
+  return (await ethers.provider.getCode(PERMIT2_ADDRESS)) !== '0x'
 }

@@ -115,3 +115,13 @@ export function batchMessage(home: Home, terms: Terms, rows: readonly SettleRow[
   const settlements = rows.map(({ order, ...rest }): Settlement => ({ orderId: orderIdOf(home, terms, order), ...rest }))
   return { node: terms.node, evidenceKey: terms.evidenceKey, settlements }
 }
+
+/** What the payer's wallet is asked to sign, as one digest. */
+export function permitDigest(home: Home, terms: Terms, order: Order, deadline: bigint): string {
+  return TypedDataEncoder.hash(permit2Domain(home.chainId), PERMIT_TYPES, permitMessage(home, terms, order, deadline))
+}
+
+/** What the evidence key is asked to sign, as one digest. */
+export function batchDigest(home: Home, terms: Terms, rows: readonly SettleRow[]): string {
+  return TypedDataEncoder.hash(escrowDomain(home), BATCH_TYPES, batchMessage(home, terms, rows))
+}
