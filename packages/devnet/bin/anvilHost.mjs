@@ -1,0 +1,17 @@
+// Runs the command it is given for as long as its own stdin is open: a parent that dies, however it dies, closes it.
+import { spawn } from 'node:child_process'
+
+const [command, ...args] = process.argv.slice(2)
+const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+
+child.on('error', (error) => {
+  console.error(error.message)
+  process.exitCode = 1
+  process.stdin.destroy()
+})
+child.on('exit', (code) => {
+  process.exitCode = code ?? 1
+  process.stdin.destroy()
+})
+for (const event of ['end', 'error']) process.stdin.on(event, () => child.kill('SIGKILL'))
+process.stdin.resume()
