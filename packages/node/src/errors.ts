@@ -97,3 +97,15 @@ export class OrderNotReleasableError extends Error {
     this.orderId = orderId
   }
 }
+
+/** The node has no key any more for the evidence that an order asks for. */
+export class EvidenceKeyMissingError extends Error {
+  readonly code = 'EVIDENCE_KEY_MISSING'
+  readonly orderId: Hex
+
+  constructor(orderId: Hex) {
+    super(`No configured verifier and key fit order ${orderId}. Put back the key that it was admitted with.`)
+    this.name = 'EvidenceKeyMissingError'
+    this.orderId = orderId
+  }
+}

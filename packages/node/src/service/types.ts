@@ -63,14 +63,17 @@ export interface PaidCall {
    * that the client has gone. Never called for a stored answer.
    */
   readonly onChunk?: (chunk: Uint8Array) => Promise<void> | void
-  /** Aborted when the client has gone: then the work stops and what was sent is billed (F19). */
+  /**
+   * Aborted when the client has gone. A streamed answer then stops, and what was sent is billed (F19); a buffered one
+   * runs to its end and is stored, so that the client may fetch what it pays for with the same request.
+   */
   readonly signal: AbortSignal
 }
 
 export interface ComputeIo {
   /**
-   * Aborted when the client has gone, or this process has lost its reservation. On it `run` stops, and *resolves* with
-   * the usage of what it emitted; it rejects only where the work itself failed, and then nothing is billed.
+   * Aborted when the client of a streamed answer has gone. On it `run` stops, and *resolves* with the usage of what it
+   * emitted; it rejects only where the work itself failed, and then nothing is billed.
    */
   readonly signal: AbortSignal
   /** Takes the next bytes of the answer. After an abort they are dropped, and are neither sent nor hashed. */
@@ -123,6 +126,7 @@ export type RefusalReason =
   | 'order-closing'
   | 'order-expires-too-soon'
   | 'order-exhausted'
+  | 'books-behind'
   | 'request-expired'
   | 'request-hash-mismatch'
   | 'request-not-pinned'
