@@ -1,0 +1,34 @@
+import { InferenceEscrow__factory } from '@opg/bindings'
+import { type Provider, isError } from 'ethers'
+import { type Address, type EscrowContext, parseAddress } from '@opg/protocol'
+import { askChain } from './chain.js'
+import { ContractNotFoundError } from './errors.js'
+
+/** An escrow as work orders need it. `chainId` is the live one. */
+export interface EscrowInfo extends EscrowContext {
+  /** Part of every order id (F18). */
+  readonly deploymentChainId: bigint
+  /** OPG. */
+  readonly token: Address
+}
+
+/**
+ * Reads what the SDK must know of an escrow.
+ *
+ * @throws {ContractNotFoundError} if there is no such escrow on the provider's chain
+ * @throws {ChainUnavailableError}
+ */
+export async function readEscrow(provider: Provider, escrow: Address): Promise<EscrowInfo> {
+  const address = parseAddress(escrow, 'escrow')
+  const contract = InferenceEscrow__factory.connect(address, provider)
+  const { chainId } = await askChain('name its chain', () => provider.getNetwork())
+  try {
+    const [deploymentChainId, token] = await askChain('read the escrow', () =>
+      Promise.all([contract.deploymentChainId(), contract.TOKEN()]),
+    )
+    return { chainId, escrow: address, deploymentChainId, token: parseAddress(token, 'token') }
+  } catch (cause) {
+    if (!isError(cause, 'CALL_EXCEPTION')) throw cause
+    throw new ContractNotFoundError({ field: 'escrow', address, chainId, cause })
+  }
+}

@@ -1,0 +1,123 @@
+import { type KeyObject, constants, createPublicKey, verify } from 'node:crypto'
+import {
+  type Address,
+  type Hex,
+  InvalidInputError,
+  type SignedReceipt,
+  type Terms,
+  ZERO_BYTES32,
+  parseAddress,
+  parseBytes,
+  receiptDigest,
+  recoverSigner,
+} from '@opg/protocol'
+import { keccak256 } from 'ethers'
+import { TeeKeyError } from './errors.js'
+import type { TeeKey } from './fetchTeeKey.js'
+
+/** Whose signatures under receipts count. Made by `keyEvidence` or `teeEvidence`, never taken from the node. */
+export type Evidence =
+  | { readonly kind: 'ecdsa'; readonly signer: Address }
+  | { readonly kind: 'rsa-pss'; readonly keys: ReadonlyMap<Hex, KeyObject> }
+
+const CLEAN_HIGH_BITS = `0x${'00'.repeat(12)}`
+const MODULUS_BITS: readonly (number | undefined)[] = [2_048, 3_072, 4_096]
+const PUBLIC_EXPONENT = 65_537n
+const SALT_LENGTH = 32
+const readDer = parseBytes({ min: 32, max: 1_024 })
+
+/**
+ * Evidence for terms whose verifier is `KeyReceiptVerifier`: `evidenceKey` zero means the node's address, otherwise it
+ * is the signer's address.
+ *
+ * @throws {InvalidInputError} if `evidenceKey` is no address
+ */
+export function keyEvidence(terms: Terms): Evidence {
+  const { evidenceKey, node } = terms
+  if (evidenceKey === ZERO_BYTES32) return { kind: 'ecdsa', signer: parseAddress(node, 'terms.node') }
+  if (!evidenceKey.startsWith(CLEAN_HIGH_BITS)) {
+    throw new InvalidInputError({
+      field: 'terms.evidenceKey',
+      expected: 'zero or an address with clean high bits, for KeyReceiptVerifier',
+      value: evidenceKey,
+    })
+  }
+  return { kind: 'ecdsa', signer: parseAddress(`0x${evidenceKey.slice(-40)}`, 'terms.evidenceKey') }
+}
+
+/**
+ * Evidence for terms whose verifier is `TeeReceiptVerifier`: `evidenceKey` is a teeId, or the node's address for any
+ * enclave that the node owns.
+ *
+ * @param keys as `fetchTeeKey` gave them
+ * @throws {TeeKeyError} if a key is not one that the terms allow
+ * @throws {InvalidInputError} if there is no key
+ */
+export function teeEvidence(terms: Terms, keys: readonly TeeKey[]): Evidence {
+  if (keys.length === 0) throw new InvalidInputError({ field: 'keys', expected: 'at least one key', value: keys })
+  const node = parseAddress(terms.node, 'terms.node')
+  const isOwnerForm = terms.evidenceKey.toLowerCase() === `${CLEAN_HIGH_BITS}${node.slice(2)}`.toLowerCase()
+  for (const { teeId, owner } of keys) {
+    if (isOwnerForm && parseAddress(owner, 'keys.owner') !== node) {
+      throw new TeeKeyError({ teeId, expected: `an enclave of the node ${node}`, found: `one of ${owner}` })
+    }
+    if (!isOwnerForm && teeId.toLowerCase() !== terms.evidenceKey.toLowerCase()) {
+      throw new TeeKeyError({
+        teeId,
+        expected: `the enclave that the terms name, ${terms.evidenceKey}`,
+        found: 'another',
+      })
+    }
+  }
+  return { kind: 'rsa-pss', keys: new Map(keys.map((key) => [lower(key.teeId), publicKeyOf(key)])) }
+}
+
+/**
+ * Whether a receipt is signed by evidence, under the escrow's domain separator. What the receipt says of its signer
+ * only picks among the keys that are trusted already.
+ */
+export function isSignedBy(
+  signed: SignedReceipt,
+  { evidence, separator }: { readonly evidence: Evidence; readonly separator: Hex },
+): boolean {
+  const digest = receiptDigest(separator, signed.receipt)
+  if (evidence.kind === 'ecdsa') {
+    return signed.signer.kind === 'ecdsa' && recoverSigner(digest, signed.signature) === evidence.signer
+  }
+  if (signed.signer.kind !== 'rsa-pss') return false
+  const key = evidence.keys.get(lower(signed.signer.teeId))
+  if (key === undefined) return false
+  return verify(
+    'sha256',
+    Buffer.from(digest.slice(2), 'hex'),
+    { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: SALT_LENGTH },
+    Buffer.from(signed.signature.slice(2), 'hex'),
+  )
+}
+
+/** Only what the chain's verifier takes: canonical DER of RSA with 2048, 3072 or 4096 bits and exponent 65537. */
+function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
+  const der = Buffer.from(readDer(publicKey, 'keys.publicKey').slice(2), 'hex')
+  if (keccak256(der) !== lower(teeId)) {
+    throw new TeeKeyError({ teeId, expected: 'the key whose keccak256 is the teeId', found: 'another key' })
+  }
+  const expected = 'RSA of 2048, 3072 or 4096 bits with exponent 65537, as canonical SPKI DER'
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  } catch (cause) {
+    throw new TeeKeyError({ teeId, expected, found: 'bytes that are no key', cause })
+  }
+  const { modulusLength, publicExponent } = key.asymmetricKeyDetails ?? {}
+  const isTaken =
+    key.asymmetricKeyType === 'rsa' &&
+    MODULUS_BITS.includes(modulusLength) &&
+    publicExponent === PUBLIC_EXPONENT &&
+    key.export({ format: 'der', type: 'spki' }).equals(der)
+  if (!isTaken) throw new TeeKeyError({ teeId, expected, found: 'another kind of key' })
+  return key
+}
+
+function lower(hex: Hex): Hex {
+  return `0x${hex.slice(2).toLowerCase()}`
+}

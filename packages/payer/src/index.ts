@@ -1,0 +1,50 @@
+export { approvePermit2, type Approval } from './approvePermit2.js'
+export type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
+export { createSession, type SessionOptions } from './createSession.js'
+export {
+  createWorkOrder,
+  describeOrder,
+  orderIdOf,
+  type PreparedOrder,
+  type WorkOrderInput,
+} from './createWorkOrder.js'
+export {
+  ApprovalFailedError,
+  ChainUnavailableError,
+  ContractNotFoundError,
+  FraudFoundError,
+  NodeAnswerError,
+  NodeUnavailableError,
+  NonceNotFoundError,
+  ReceiptInvalidError,
+  ReceiptLogError,
+  SignerMismatchError,
+  StreamInterruptedError,
+  TeeKeyError,
+} from './errors.js'
+export { readEscrow, type EscrowInfo } from './escrowInfo.js'
+export { isSignedBy, keyEvidence, teeEvidence, type Evidence } from './evidence.js'
+export { fetchSettlements, type SettledEvent } from './fetchSettlements.js'
+export { fetchTeeKey, type TeeKey } from './fetchTeeKey.js'
+export type { FraudProof } from './fraud.js'
+export { nextPermit2Nonce } from './nextPermit2Nonce.js'
+export type { HttpOptions } from './nodeHttp.js'
+export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'
+export { openOrder, type Opening } from './openOrder.js'
+export { orderStatus, type OrderStatus } from './orderStatus.js'
+export {
+  openReceiptBook,
+  type BookAudit,
+  type BookEntry,
+  type BookOptions,
+  type ReceiptBook,
+  type SettlementCheck,
+} from './receiptBook.js'
+export { fileReceiptLog, memoryReceiptLog, type ReceiptLog } from './receiptLog.js'
+export { reclaim, reclaimMany, type OrderWithTerms, type Reclaim } from './reclaim.js'
+export { requestClose } from './requestClose.js'
+export type { CallOptions, Session, SpendLimits } from './session.js'
+export { signWorkOrder } from './signWorkOrder.js'
+export { syncReceipts } from './syncReceipts.js'
+export { verifyFraud, type FraudVerdict } from './verifyFraud.js'
+export { watchOrder } from './watchOrder.js'

@@ -1,0 +1,43 @@
+import type { Signer } from 'ethers'
+import { type CloseRequest, type Hex, parseAddress, toWire, typedData } from '@opg/protocol'
+import type { Refused } from './call.js'
+import { orderIdOf } from './createWorkOrder.js'
+import { SignerMismatchError } from './errors.js'
+import type { EscrowInfo } from './escrowInfo.js'
+import { checkOrder, checkSeconds, checkTerms } from './input.js'
+import { type HttpOptions, callNode, nodeHttp, readJson, refusalOf } from './nodeHttp.js'
+import type { OrderWithTerms } from './reclaim.js'
+
+/**
+ * Asks the node to finish what it admitted and close the order, which returns the rest before `claimBy`. The node may
+ * take its time; `watchOrder` shows when it is done.
+ *
+ * @param signer the payer
+ * @throws {InvalidInputError} {@link SignerMismatchError} {@link NodeUnavailableError} {@link NodeAnswerError}
+ */
+export async function requestClose(
+  signer: Signer,
+  options: OrderWithTerms &
+    HttpOptions & {
+      readonly escrow: EscrowInfo
+      /** Unix seconds until which the wish counts. */
+      readonly expiresAt: number
+    },
+): Promise<{ readonly status: 'closing'; readonly orderId: Hex } | Refused> {
+  const { escrow } = options
+  const http = nodeHttp(options)
+  const order = checkOrder(options.order)
+  const orderId = orderIdOf(escrow, { terms: checkTerms(options.terms), order })
+  const found = parseAddress(await signer.getAddress(), 'signer')
+  if (found !== order.payer) throw new SignerMismatchError({ field: 'order.payer', expected: order.payer, found })
+
+  const closeRequest: CloseRequest = { orderId, expiresAt: checkSeconds(options.expiresAt, 'expiresAt') }
+  const data = typedData(escrow, { name: 'CloseRequest', value: closeRequest })
+  const signature = await signer.signTypedData(data.domain, data.types, data.message)
+  const answer = await callNode(http, {
+    path: `/v1/orders/${orderId}/close`,
+    body: new TextEncoder().encode(JSON.stringify({ closeRequest: toWire(closeRequest), signature })),
+    read: readJson,
+  })
+  return answer.status === 'refused' ? refusalOf(answer) : { status: 'closing', orderId }
+}
