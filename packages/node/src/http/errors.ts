@@ -1,0 +1,135 @@
+import { InvalidInputError } from '@opg/protocol'
+import { ComputeError, type ComputeErrorCode } from '../compute/errors.js'
+import { ChainUnavailableError, ReservationLostError } from '../errors.js'
+import type { Refusal } from '../service/types.js'
+
+/** What every answer that is no success carries, as JSON. */
+export interface ErrorBody {
+  readonly error: {
+    /** For programs: it stays as it is. */
+    readonly code: string
+    /** One or two sentences for people. */
+    readonly message: string
+    /** Path of the value that is wrong. */
+    readonly field?: string
+    readonly expected?: string
+    readonly found?: string
+  }
+  /** With status 402: what to pay, and on which terms. */
+  readonly payment?: unknown
+}
+
+export interface ErrorAnswer {
+  readonly status: number
+  readonly body: ErrorBody
+  /** Seconds after which to try again. */
+  readonly retryAfter?: number
+}
+
+/** An error of the HTTP layer itself. */
+export class HttpError extends Error {
+  readonly code: string
+  readonly status: number
+
+  constructor(status: number, code: string, message: string) {
+    super(message)
+    this.name = 'HttpError'
+    this.status = status
+    this.code = code
+  }
+}
+
+const RETRY_SECONDS = 5
+
+const COMPUTE_STATUS: Readonly<Record<ComputeErrorCode, number>> = {
+  MODEL_FAILED: 422,
+  ANSWER_TOO_LARGE: 422,
+  UPSTREAM_UNREACHABLE: 502,
+  UPSTREAM_REFUSED: 502,
+  UPSTREAM_BUSY: 503,
+  UPSTREAM_TIMEOUT: 504,
+  UPSTREAM_MALFORMED: 502,
+  CLIENT_GONE: 499,
+}
+
+/** What fastify itself refuses, in our words. */
+const FRAMEWORK: Readonly<Record<string, Omit<ErrorBody['error'], 'found'> & { readonly status: number }>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    status: 415,
+    code: 'CONTENT_TYPE_UNSUPPORTED',
+    message: 'The body must be JSON, with content-type application/json.',
+    field: 'content-type',
+    expected: 'application/json',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    status: 413,
+    code: 'BODY_TOO_LARGE',
+    message: 'The body is larger than this node takes.',
+    field: 'body',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    status: 400,
+    code: 'INVALID_INPUT',
+    message: 'The body is not as long as content-length says.',
+    field: 'content-length',
+  },
+  FST_ERR_BAD_URL: { status: 400, code: 'INVALID_INPUT', message: 'The path is not a valid URL path.', field: 'path' },
+  FST_ERR_MAX_PARAM_LENGTH: {
+    status: 414,
+    code: 'INVALID_INPUT',
+    message: 'The path is too long.',
+    field: 'path',
+  },
+}
+
+/** The answer to an error. What is not meant for the client stays inside: it learns that something broke, and no more. */
+export function errorAnswer(error: unknown): ErrorAnswer {
+  if (error instanceof InvalidInputError) {
+    const { code, message, field, expected, found } = error
+    return { status: 400, body: { error: { code, message, field, expected, found } } }
+  }
+  if (error instanceof HttpError)
+    return { status: error.status, body: { error: { code: error.code, message: error.message } } }
+  if (error instanceof ComputeError) {
+    const status = COMPUTE_STATUS[error.code]
+    const body = { error: { code: error.code, message: error.message } }
+    return status === 503 ? { status, body, retryAfter: RETRY_SECONDS } : { status, body }
+  }
+  if (error instanceof ChainUnavailableError) {
+    const message = 'The chain does not answer this node now. Nothing was concluded from it; try again.'
+    return { status: 503, retryAfter: RETRY_SECONDS, body: { error: { code: 'UNAVAILABLE', message } } }
+  }
+  if (error instanceof ReservationLostError) {
+    return { status: 503, retryAfter: RETRY_SECONDS, body: { error: { code: error.code, message: error.message } } }
+  }
+  const known = FRAMEWORK[codeOf(error)]
+  if (known !== undefined) {
+    const { status, ...rest } = known
+    return { status, body: { error: rest } }
+  }
+  return {
+    status: 500,
+    body: { error: { code: 'INTERNAL', message: 'The node failed. Nothing is billed; try again.' } },
+  }
+}
+
+/** Whether the error is the node's own fault, so that its operator should see it. */
+export function isInternal(error: unknown): boolean {
+  return errorAnswer(error).status === 500
+}
+
+/** The answer to a refusal of the payment core. */
+export function refusalAnswer(refusal: Refusal): ErrorAnswer {
+  const code = refusal.reason === 'malformed' ? 'INVALID_INPUT' : refusal.reason.toUpperCase().replaceAll('-', '_')
+  const body = { error: { code, message: refusal.detail } }
+  const mayPass = refusal.httpStatus === 503 || refusal.reason === 'in-progress'
+  return mayPass
+    ? { status: refusal.httpStatus, body, retryAfter: RETRY_SECONDS }
+    : { status: refusal.httpStatus, body }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
+}
