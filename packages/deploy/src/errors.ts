@@ -98,3 +98,13 @@ export class RpcError extends Error {
     this.data = input.data
   }
 }
+
+/** The command line cannot be understood. */
+export class UsageError extends Error {
+  readonly code = 'USAGE'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'UsageError'
+  }
+}
