@@ -10,20 +10,19 @@ import {IPermit2} from "./interfaces/IPermit2.sol";
 import {IFeePolicy} from "./interfaces/IFeePolicy.sol";
 import {IInferenceEscrow} from "./interfaces/IInferenceEscrow.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
-import {Evidence, Question} from "./libraries/Evidence.sol";
+import {Evidence, Question, RowPointer} from "./libraries/Evidence.sol";
 import {OrderHash} from "./libraries/OrderHash.sol";
 import {OrderState, OrderStateLib} from "./libraries/OrderState.sol";
 import {PermitCall, Pull} from "./libraries/Pull.sol";
 import {Shares, SharesLib} from "./libraries/Shares.sol";
 import {Order, SignedOrder, Terms} from "./types/WorkOrder.sol";
 import {Payouts} from "./Payouts.sol";
-import {Row, SettleRow, Settlement} from "./types/Settlement.sol";
+import {SettleRow, Settlement} from "./types/Settlement.sol";
 
 /// @title InferenceEscrow
 /// @notice See `IInferenceEscrow`; the guarantees E1-E12 that comments cite are those of docs/SPEC.md.
 contract InferenceEscrow is Payouts, EIP712, Multicall {
     using SafeERC20 for IERC20;
-    using Evidence for Question;
     using SharesLib for Shares;
 
     /// @notice How far away `claimBy` may be (F10).
@@ -54,7 +53,8 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         OrderState fresh = _freshState(terms);
         (bytes32 id, bytes32 witness) = OrderHash.order(_SEED, OrderHash.terms(terms), signed.order);
         if (_orders[id].isKnown()) return false;
-        _requireOpenable(id, signed.order);
+        bytes4 defect = _defect(signed.order);
+        if (defect != 0) _revertFor(defect, id, signed.order);
 
         _record(id, terms.node, signed.order, fresh);
 
@@ -107,7 +107,8 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         OrderState fresh = _freshState(terms);
         bytes32 id = _orderId(terms, order);
         if (_orders[id].isKnown()) return false;
-        _requireOpenable(id, order);
+        bytes4 defect = _defect(order);
+        if (defect != 0) _revertFor(defect, id, order);
 
         _record(id, terms.node, order, fresh);
 
@@ -125,17 +126,16 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         SettleRow[] calldata rows,
         bytes calldata evidence
     ) external nonReentrant returns (uint256 settled) {
-        settled = _settle(terms, rows, evidence);
+        return _settle(terms, rows, evidence, false);
     }
 
     /// @inheritdoc IInferenceEscrow
-    function settleAndClaim(
+    function settleWithClaim(
         Terms calldata terms,
         SettleRow[] calldata rows,
         bytes calldata evidence
     ) external nonReentrant returns (uint256 settled) {
-        settled = _settle(terms, rows, evidence);
-        _claim(terms.node, terms.node);
+        return _settle(terms, rows, evidence, true);
     }
 
     /// @inheritdoc IInferenceEscrow
@@ -223,15 +223,15 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
     /// @dev Selector of the error that keeps an order from opening, or zero.
     function _defect(Order calldata order) private view returns (bytes4) {
         if (order.amount == 0) return AmountZero.selector;
-        if (order.payer == address(0) || order.payer == address(this)) return PayerInvalid.selector;
-        if (order.claimBy <= block.timestamp) return OrderExpired.selector;
-        if (order.claimBy > block.timestamp + MAX_CLAIM_WINDOW) return ClaimByTooFar.selector;
+        address payer = order.payer;
+        if (payer == address(0) || payer == address(this)) return PayerInvalid.selector;
+        uint256 claimBy = order.claimBy;
+        if (claimBy <= block.timestamp) return OrderExpired.selector;
+        if (claimBy > block.timestamp + MAX_CLAIM_WINDOW) return ClaimByTooFar.selector;
         return 0;
     }
 
-    function _requireOpenable(bytes32 id, Order calldata order) private view {
-        bytes4 defect = _defect(order);
-        if (defect == 0) return;
+    function _revertFor(bytes4 defect, bytes32 id, Order calldata order) private view {
         require(defect != AmountZero.selector, AmountZero(id));
         require(defect != PayerInvalid.selector, PayerInvalid(id, order.payer));
         require(defect != OrderExpired.selector, OrderExpired(id, order.claimBy, block.timestamp));
@@ -240,15 +240,7 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
 
     function _record(bytes32 id, address node, Order calldata order, OrderState fresh) private {
         _orders[id] = fresh.withAmount(order.amount);
-        emit OrderOpened(
-            id,
-            order.payer,
-            node,
-            order.amount,
-            order.claimBy,
-            fresh.networkBps(),
-            fresh.royaltyBps()
-        );
+        emit OrderOpened(id, order.payer, node, order.amount, order.claimBy);
     }
 
     /// @dev What arrived must be what was opened, or the escrow would owe more than it holds (E1).
@@ -266,7 +258,8 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
     function _settle(
         Terms calldata terms,
         SettleRow[] calldata rows,
-        bytes calldata evidence
+        bytes calldata evidence,
+        bool claim_
     ) private returns (uint256 settled) {
         Question question = Evidence.prepare(terms.node, terms.evidenceKey, rows.length, evidence);
         bytes32 digest = _read(terms, rows, question);
@@ -280,7 +273,7 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
             if (_settleRow(question.rowAt(i), rows[i].order, terms.facilitatorBps, shares)) ++settled;
         }
         shares.divide(terms.facilitatorBps);
-        _credit(terms, shares);
+        _credit(terms, shares, claim_);
     }
 
     /// @dev Writes the rows into the question. @return digest that evidence is about
@@ -290,47 +283,47 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         Question question
     ) private view returns (bytes32 digest) {
         bytes32 termsHash = OrderHash.terms(terms);
-        bytes32[] memory hashes = new bytes32[](rows.length);
+        bytes32[] memory hashes = OrderHash.list(rows.length);
         for (uint256 i = 0; i < rows.length; ++i) {
             (bytes32 id, ) = OrderHash.order(_SEED, termsHash, rows[i].order);
-            Row memory row = question.write(i, id, rows[i], _orders[id]);
-            hashes[i] = OrderHash.settlement(row);
+            hashes[i] = question.write(i, id, rows[i], _orders[id]).settlementHash();
         }
         digest = _hashTypedDataV4(OrderHash.settlementBatch(terms.node, terms.evidenceKey, hashes));
     }
 
     /// @dev Reads the order's state again: an earlier row of the batch may have changed it.
     function _settleRow(
-        Row memory row,
+        RowPointer row,
         Order calldata order,
         uint256 facilitatorBps,
         Shares memory shares
     ) private returns (bool) {
-        OrderState state = _orders[row.orderId];
+        bytes32 id = row.orderId();
+        OrderState state = _orders[id];
         SkipReason reason = _skipReason(state, row, order.claimBy);
         if (reason != SkipReason.None) {
-            emit RowSkipped(row.orderId, reason);
+            emit RowSkipped(id, reason);
             return false;
         }
-        shares.add(state, row.cumulativeFee, facilitatorBps);
-        state = state.release(row.cumulativeFee);
+        shares.add(state, row.cumulativeFee(), facilitatorBps);
+        state = state.release(row.cumulativeFee());
         uint96 refund = 0;
-        if (row.close) (state, refund) = state.close();
-        _orders[row.orderId] = state;
-        emit OrderSettled(row.orderId, row.cumulativeFee, refund, row.receiptsRoot, row.receiptCount);
+        if (row.close()) (state, refund) = state.close();
+        _orders[id] = state;
+        emit OrderSettled(id, row.cumulativeFee(), refund, row.receiptsRoot(), row.receiptCount());
 
-        _refund(row.orderId, order.payer, refund);
+        _refund(id, order.payer, refund);
         return true;
     }
 
-    function _skipReason(OrderState state, Row memory row, uint40 claimBy) private view returns (SkipReason) {
+    function _skipReason(OrderState state, RowPointer row, uint40 claimBy) private view returns (SkipReason) {
         if (!state.isKnown()) return SkipReason.Unknown;
         if (state.isClosed()) return SkipReason.Closed;
         if (block.timestamp >= claimBy) return SkipReason.Late;
-        if (row.cumulativeFee > state.amount()) return SkipReason.Overdrawn;
-        if (row.cumulativeFee < state.released()) return SkipReason.Stale;
-        if (row.cumulativeFee == state.released() && !row.close) return SkipReason.Stale;
-        if (row.requestHash != 0 && !(row.close && row.receiptCount <= 1)) return SkipReason.NotSingle;
+        if (row.cumulativeFee() > state.amount()) return SkipReason.Overdrawn;
+        if (row.cumulativeFee() < state.released()) return SkipReason.Stale;
+        if (row.cumulativeFee() == state.released() && !row.close()) return SkipReason.Stale;
+        if (row.requestHash() != 0 && !(row.close() && row.receiptCount() <= 1)) return SkipReason.NotSingle;
         return SkipReason.None;
     }
 

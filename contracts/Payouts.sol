@@ -34,12 +34,12 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
 
     /// @inheritdoc IInferenceEscrow
     function claim(address account) external nonReentrant returns (uint256) {
-        return _claim(account, account);
+        return _payOut(account, account);
     }
 
     /// @inheritdoc IInferenceEscrow
     function claimTo(address to) external nonReentrant returns (uint256) {
-        return _claim(msg.sender, to);
+        return _payOut(msg.sender, to);
     }
 
     /// @inheritdoc IInferenceEscrow
@@ -77,22 +77,28 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
         return _networkCredit.value();
     }
 
-    /// @dev Credits each payee once per call, and calls nobody (F17).
-    function _credit(Terms calldata terms, Shares memory shares) internal {
-        if ((shares.node | shares.facilitator | shares.royalty | shares.network) == 0) return;
-        _credits[terms.node].add(shares.node);
+    /// @dev Credits each payee once per call, and calls nobody (F17); or pays the node at once all that it is owed.
+    function _credit(Terms calldata terms, Shares memory shares, bool claim_) internal {
+        address node = terms.node;
+        uint256 claimed = 0;
+        if (claim_) claimed = _credits[node].empty() + shares.node;
+        else _credits[node].add(shares.node);
+        if ((shares.node | shares.facilitator | shares.royalty | shares.network | claimed) == 0) return;
         _credits[terms.facilitator].add(shares.facilitator);
         _royalties[terms.modelId].add(shares.royalty);
         _networkCredit.add(shares.network);
         emit FeesCredited(
-            terms.node,
+            node,
             terms.facilitator,
             terms.modelId,
             shares.node,
             shares.facilitator,
             shares.royalty,
-            shares.network
+            shares.network,
+            claimed
         );
+
+        if (claimed != 0) TOKEN.safeTransfer(node, claimed);
     }
 
     /// @dev A payer that the token refuses to pay must not block others, nor lose the money (F14).
@@ -102,7 +108,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
         emit RefundCredited(orderId_, payer, refund);
     }
 
-    function _claim(address account, address to) internal returns (uint256 amount) {
+    function _payOut(address account, address to) private returns (uint256 amount) {
         require(to != address(0), RecipientInvalid(to));
         amount = _credits[account].empty();
         if (amount == 0) return 0;

@@ -39,15 +39,14 @@ interface IInferenceEscrow {
         NotSingle
     }
 
-    /// @notice `amount` was locked. The shares are those in force from now on for this order (E9).
+    /// @notice `amount` was locked. The shares that fee policy and model registry ask at this moment hold for the order
+    /// from now on (E9).
     event OrderOpened(
         bytes32 indexed orderId,
         address indexed payer,
         address indexed node,
         uint96 amount,
-        uint40 claimBy,
-        uint16 networkBps,
-        uint16 royaltyBps
+        uint40 claimBy
     );
     /// @notice An order of a batch was not opened. Advisory, never final: it may open later.
     /// @param reason selector of the error that `open` would have given; `PullFailed` where Permit2 or the token refused
@@ -61,7 +60,8 @@ interface IInferenceEscrow {
         bytes32 receiptsRoot,
         uint64 receiptCount
     );
-    /// @notice What one call to `settle` credited, over all its rows.
+    /// @notice What one settling call credited, over all its rows. `claimed`, which is not zero in `settleWithClaim`
+    /// only, was paid to the node at once: its fee and the credit that it had.
     event FeesCredited(
         address indexed node,
         address indexed facilitator,
@@ -69,7 +69,8 @@ interface IInferenceEscrow {
         uint256 nodeFee,
         uint256 facilitatorFee,
         uint256 royalty,
-        uint256 networkFee
+        uint256 networkFee,
+        uint256 claimed
     );
     /// @notice A row was passed over; nothing of it was credited.
     event RowSkipped(bytes32 indexed orderId, SkipReason reason);
@@ -148,8 +149,8 @@ interface IInferenceEscrow {
         bytes calldata evidence
     ) external returns (uint256 settled);
 
-    /// @notice `settle`, then `claim` for the node: cheaper than the two in a `multicall`.
-    function settleAndClaim(
+    /// @notice `settle` and `claim` for the node in one: cheaper than the two in a `multicall`.
+    function settleWithClaim(
         Terms calldata terms,
         SettleRow[] calldata rows,
         bytes calldata evidence

@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IReceiptVerifier} from "../interfaces/IReceiptVerifier.sol";
-import {Row, SettleRow} from "../types/Settlement.sol";
+import {SettleRow} from "../types/Settlement.sol";
 import {OrderHash} from "./OrderHash.sol";
 import {OrderState} from "./OrderState.sol";
 
@@ -11,6 +11,13 @@ import {OrderState} from "./OrderState.sol";
 /// 0x00 selector (its low 4 bytes), 0x20 node, 0x40 evidenceKey, 0x60 digest, 0x80 and 0xa0 offsets of rows and
 /// evidence, 0xc0 number of rows, 0xe0 rows of 0x140 bytes, then the evidence's length and bytes.
 type Question is uint256;
+
+/// @dev Memory pointer to one row of a question, laid out as the struct `Row` is encoded. Not a `Row memory`: Solidity
+/// would allocate and zero a struct for each that a function returns.
+type RowPointer is uint256;
+
+using Evidence for Question global;
+using RowReader for RowPointer global;
 
 /// @title Evidence
 /// @notice Asks a verifier that may be anybody's code.
@@ -44,21 +51,14 @@ library Evidence {
         }
     }
 
-    /// @notice The row at `index`, which must be below the row count: a struct in memory is laid out as in calldata.
-    function rowAt(Question question, uint256 index) internal pure returns (Row memory row) {
-        assembly ("memory-safe") {
-            row := add(add(question, ROWS_AT), mul(index, ROW_SIZE))
-        }
-    }
-
     /// @notice Writes the row at `index`: what was given for an order, and the order's state before the call.
     function write(
         Question question,
         uint256 index,
-        bytes32 orderId,
+        bytes32 id,
         SettleRow calldata given,
         OrderState state
-    ) internal pure returns (Row memory row) {
+    ) internal pure returns (RowPointer row) {
         uint256 amount = state.amount();
         uint256 released = state.released();
         uint256 openedAt = state.openedAt();
@@ -68,7 +68,7 @@ library Evidence {
         // Memory-safe: writes the row only.
         assembly ("memory-safe") {
             row := add(add(question, ROWS_AT), mul(index, ROW_SIZE))
-            mstore(row, orderId)
+            mstore(row, id)
             calldatacopy(add(row, 0x20), add(given, 0x60), 0x40)
             mstore(add(row, 0x60), amount)
             mstore(add(row, 0x80), released)
@@ -80,6 +80,13 @@ library Evidence {
             )
         }
         require(!malformed, OrderHash.OrderMalformed());
+    }
+
+    /// @notice The row at `index`, which must be below the row count.
+    function rowAt(Question question, uint256 index) internal pure returns (RowPointer row) {
+        assembly ("memory-safe") {
+            row := add(add(question, ROWS_AT), mul(index, ROW_SIZE))
+        }
     }
 
     /// @notice Whether `verifier` accepts; false where it reverts or returns anything else.
@@ -103,5 +110,59 @@ library Evidence {
         }
         // The whole word, so that no other value than the padded selector passes.
         return success && answer == bytes32(IReceiptVerifier.verify.selector);
+    }
+}
+
+/// @title RowReader
+/// @notice Members of a row; `Evidence.write` checked that they are clean.
+library RowReader {
+    function orderId(RowPointer self) internal pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := mload(self)
+        }
+    }
+
+    function requestHash(RowPointer self) internal pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0x40))
+        }
+    }
+
+    function cumulativeFee(RowPointer self) internal pure returns (uint96 value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0xc0))
+        }
+    }
+
+    function receiptsRoot(RowPointer self) internal pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0xe0))
+        }
+    }
+
+    function receiptCount(RowPointer self) internal pure returns (uint64 value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0x100))
+        }
+    }
+
+    function close(RowPointer self) internal pure returns (bool value) {
+        assembly ("memory-safe") {
+            value := mload(add(self, 0x120))
+        }
+    }
+
+    /// @notice EIP-712 hash of the settlement in the row: the order id, and the other members, in their order, from
+    /// 0xc0 on.
+    function settlementHash(RowPointer self) internal pure returns (bytes32 hash) {
+        bytes32 typehash = OrderHash.SETTLEMENT_TYPEHASH;
+        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, typehash)
+            mstore(add(buffer, 0x20), mload(self))
+            mcopy(add(buffer, 0x40), add(self, 0xc0), 0x80)
+            hash := keccak256(buffer, 0xc0)
+        }
     }
 }

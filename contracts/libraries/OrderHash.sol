@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Order, Terms} from "../types/WorkOrder.sol";
-import {Row, Settlement} from "../types/Settlement.sol";
+import {Settlement} from "../types/Settlement.sol";
 
 /// @title OrderHash
 /// @notice EIP-712 struct hashes of what is signed about orders, and the order id.
@@ -99,17 +99,13 @@ library OrderHash {
         return keccak256(abi.encode(SETTLEMENT_TYPEHASH, self));
     }
 
-    /// @notice The same hash, of the settlement inside a verifier's row.
-    function settlement(Row memory self) internal pure returns (bytes32 hash) {
-        bytes32 typehash = SETTLEMENT_TYPEHASH;
-        // A row holds the order id at 0x00 and the other members of the settlement, in their order, from 0xc0 on.
-        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+    /// @notice A list of hashes, every one of which is still to be set.
+    function list(uint256 length) internal pure returns (bytes32[] memory hashes) {
+        // Memory-safe: allocates it, without the zeroing that Solidity would pay for.
         assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            mstore(buffer, typehash)
-            mstore(add(buffer, 0x20), mload(self))
-            mcopy(add(buffer, 0x40), add(self, 0xc0), 0x80)
-            hash := keccak256(buffer, 0xc0)
+            hashes := mload(0x40)
+            mstore(hashes, length)
+            mstore(0x40, add(add(hashes, 0x20), shl(5, length)))
         }
     }
 

@@ -54,6 +54,19 @@ library OrderStateLib {
         return uint16(OrderState.unwrap(self) >> 208); // truncation reads the field
     }
 
+    /// @notice Both shares in one value, to compare orders by; `split` takes it apart, `sum` adds it up.
+    function snapshot(OrderState self) internal pure returns (uint256) {
+        return (OrderState.unwrap(self) >> 192) & type(uint32).max;
+    }
+
+    function split(uint256 snapshot_) internal pure returns (uint256 networkBps_, uint256 royaltyBps_) {
+        return (snapshot_ & type(uint16).max, snapshot_ >> 16);
+    }
+
+    function sum(uint256 snapshot_) internal pure returns (uint256) {
+        return (snapshot_ & type(uint16).max) + (snapshot_ >> 16);
+    }
+
     function openedAt(OrderState self) internal pure returns (uint32) {
         return uint32(OrderState.unwrap(self) >> 224);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {OrderState} from "./OrderState.sol";
+import {OrderState, OrderStateLib} from "./OrderState.sol";
 
 /// @dev How the fees of one `settle` divide. Base units.
 struct Shares {
@@ -9,10 +9,10 @@ struct Shares {
     uint256 facilitator;
     uint256 royalty;
     uint256 network;
-    /// @dev Fees that are not the node's and are not divided yet, all under the two snapshots below.
+    /// @dev Fees that are not the node's and are not divided yet, all of orders with the snapshot below.
     uint256 pool;
-    uint256 networkBps;
-    uint256 royaltyBps;
+    /// @dev Snapshot of network and royalty shares, as `OrderState.snapshot` gives it.
+    uint256 snapshot;
 }
 
 /// @title SharesLib
@@ -37,14 +37,12 @@ library SharesLib {
         uint256 facilitatorBps
     ) internal pure {
         unchecked {
-            uint256 networkBps = state.networkBps();
-            uint256 royaltyBps = state.royaltyBps();
-            if (networkBps != self.networkBps || royaltyBps != self.royaltyBps) {
+            uint256 snapshot = state.snapshot();
+            if (snapshot != self.snapshot) {
                 divide(self, facilitatorBps);
-                self.networkBps = networkBps;
-                self.royaltyBps = royaltyBps;
+                self.snapshot = snapshot;
             }
-            uint256 poolBps = networkBps + royaltyBps + facilitatorBps;
+            uint256 poolBps = OrderStateLib.sum(snapshot) + facilitatorBps;
             uint256 released = state.released();
             uint256 pool = (cumulativeFee * poolBps) / BPS - (released * poolBps) / BPS;
             self.pool += pool;
@@ -58,11 +56,12 @@ library SharesLib {
         uint256 rest = self.pool;
         if (rest == 0) return; // and with no shares at all the pool is zero, so nothing below divides by zero
         unchecked {
-            uint256 bps = self.networkBps + self.royaltyBps + facilitatorBps;
-            uint256 network = (rest * self.networkBps) / bps;
+            (uint256 networkBps, uint256 royaltyBps) = OrderStateLib.split(self.snapshot);
+            uint256 bps = networkBps + royaltyBps + facilitatorBps;
+            uint256 network = (rest * networkBps) / bps;
             rest -= network;
-            bps -= self.networkBps;
-            uint256 royalty = bps == 0 ? 0 : (rest * self.royaltyBps) / bps;
+            bps -= networkBps;
+            uint256 royalty = bps == 0 ? 0 : (rest * royaltyBps) / bps;
             self.network += network;
             self.royalty += royalty;
             self.facilitator += rest - royalty;
