@@ -44,7 +44,13 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
     return undefined
   }
 
-  async function admitParsed({ terms, order }: { readonly terms: Terms; readonly order: Order }): Promise<OrderAdmission> {
+  async function admitParsed({
+    terms,
+    order,
+  }: {
+    readonly terms: Terms
+    readonly order: Order
+  }): Promise<OrderAdmission> {
     const nowSeconds = Math.floor(clock() / 1000)
     const unfit = refusalByTerms(policy, { terms, order, nowSeconds }) ?? (await refusalByCode(terms))
     if (unfit !== undefined) return unfit
@@ -72,7 +78,10 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
   }): Refusal | undefined {
     const { id, terms, order, snapshot, known } = input
     if (snapshot.state === 'missing') {
-      return refuse('order-not-open', `Order ${id} is not open on chain ${chain.chainId.toString()} yet. Open it first.`)
+      return refuse(
+        'order-not-open',
+        `Order ${id} is not open on chain ${chain.chainId.toString()} yet. Open it first.`,
+      )
     }
     if (snapshot.state === 'closed') return refuse('order-closed', `Order ${id} is closed on chain. Open a new order.`)
     if (snapshot.amount !== order.amount) {
@@ -98,8 +107,7 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
   }
 
   return {
-    admit: (input) =>
-      answering('admitting an order', logger, () => admitParsed(readInput(input, ''))),
+    admit: (input) => answering('admitting an order', logger, () => admitParsed(readInput(input, ''))),
     current: async (order) => {
       let current = order
       if (clock() - order.checkedAtMs >= policy.refreshAfterMs) {

@@ -45,10 +45,16 @@ export function refusalByMeaning(
     return refuse('wrong-node', `The request is signed for node ${request.node}, and this is ${policy.node}.`)
   }
   if (verifierFor(policy.verifiers, order.terms) === undefined) {
-    return refuse('wrong-evidence-key', `This node holds no key any more for the evidence that order ${order.orderId} asks for.`)
+    return refuse(
+      'wrong-evidence-key',
+      `This node holds no key any more for the evidence that order ${order.orderId} asks for.`,
+    )
   }
   if (order.terms.modelId !== call.modelId) {
-    return refuse('wrong-model', `Order ${order.orderId} pays for model ${order.terms.modelId}, and not ${call.modelId}.`)
+    return refuse(
+      'wrong-model',
+      `Order ${order.orderId} pays for model ${order.terms.modelId}, and not ${call.modelId}.`,
+    )
   }
   const hash = requestHash(call.path, call.body)
   if (request.requestHash !== hash) {
@@ -62,10 +68,9 @@ export function refusalByMeaning(
 }
 
 /** Whether the order's requester signed it: ECDSA, or ERC-1271 where the requester is a contract. */
-export function createSignatureCheck(chain: EscrowReader): (input: {
-  readonly read: ReadRequest
-  readonly order: StoredOrder
-}) => Promise<Refusal | undefined> {
+export function createSignatureCheck(
+  chain: EscrowReader,
+): (input: { readonly read: ReadRequest; readonly order: StoredOrder }) => Promise<Refusal | undefined> {
   return async ({ read, order }) => {
     const { requester } = order.order.job
     const digest = structDigest(chain.separator, { name: 'InferenceRequest', value: read.request })

@@ -22,7 +22,12 @@ export interface PaidServiceOptions {
 }
 
 type Admitted =
-  | { readonly status: 'admitted'; readonly reservation: Reservation; readonly request: InferenceRequest; readonly order: StoredOrder }
+  | {
+      readonly status: 'admitted'
+      readonly reservation: Reservation
+      readonly request: InferenceRequest
+      readonly order: StoredOrder
+    }
   | { readonly status: 'replayed'; readonly answer: StoredAnswer }
 
 /** One paid request from its header to its durable receipt (section 6 of docs/SPEC.md). */
@@ -66,7 +71,11 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
     if (ran.status === 'failed') {
       await store.abandon(reservation)
       logger.warn({ orderId: order.orderId, requestId: reservation.requestId }, 'the work failed; nothing is billed')
-      return { status: 'failed', detail: 'The work failed, and nothing is billed. Send the request again.', cause: ran.cause }
+      return {
+        status: 'failed',
+        detail: 'The work failed, and nothing is billed. Send the request again.',
+        cause: ran.cause,
+      }
     }
     const { body, computed } = ran
     const fee = computeFee(call.prices, { ...computed.usage, maxFee: request.maxFee })
@@ -121,7 +130,10 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
 }
 
 function conflict({ orderId, index }: InferenceRequest): Refusal {
-  return refuse('index-conflict', `Another request has index ${index.toString()} of order ${orderId}. Take a new index.`)
+  return refuse(
+    'index-conflict',
+    `Another request has index ${index.toString()} of order ${orderId}. Take a new index.`,
+  )
 }
 
 function refusalOf(

@@ -2,15 +2,7 @@ import { type Hex, type Settlement, parseSettlement, toWire, treeRoot } from '@o
 import { LaneLostError, StoreError } from '../errors.js'
 import { type Database, type Row, amount, hex, integer, optionalInteger, text } from './database.js'
 import { markClosing, noteUnsettled, pinnedHash, readOrder } from './orderRows.js'
-import type {
-  Booking,
-  LaneLease,
-  OutboxAttempt,
-  OutboxEntry,
-  OutboxKind,
-  PlanWish,
-  RowOutcome,
-} from './outboxTypes.js'
+import type { Booking, LaneLease, OutboxAttempt, OutboxEntry, OutboxKind, PlanWish, RowOutcome } from './outboxTypes.js'
 
 /** All functions here run inside a transaction of their caller. */
 

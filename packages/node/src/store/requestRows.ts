@@ -35,7 +35,8 @@ export function reserveRow(
   if (order === undefined) return { status: 'unknown' }
 
   const answer = readAnswer(database, orderId, index)
-  if (answer !== undefined) return answer.requestId === requestId ? { status: 'answered', answer } : { status: 'conflict' }
+  if (answer !== undefined)
+    return answer.requestId === requestId ? { status: 'answered', answer } : { status: 'conflict' }
   const running = database.get('SELECT request_id FROM reservations WHERE order_id = ? AND idx = ?', [
     orderId,
     index.toString(),

@@ -130,8 +130,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
         database.run('UPDATE orders SET blocked = ? WHERE order_id = ?', [reason, orderId])
       }),
     pendingEntries: () => entriesWhere(database, "WHERE state = 'pending' ORDER BY nonce"),
-    bookedSince: (blockNumber) =>
-      entriesWhere(database, 'WHERE block_number >= ? ORDER BY nonce', [blockNumber]),
+    bookedSince: (blockNumber) => entriesWhere(database, 'WHERE block_number >= ? ORDER BY nonce', [blockNumber]),
     entries: () => entriesWhere(database, 'ORDER BY id'),
 
     close: async () => {

@@ -1,0 +1,162 @@
+import type { Hex, Settlement } from '@opg/protocol'
+import type { EscrowReader } from '../chain/escrowReader.js'
+import type { GasFees, Sender } from '../chain/sender.js'
+import type { Clock, Logger } from '../edge.js'
+import type { LaneLease, OutboxEntry, OutboxKind } from '../store/outboxTypes.js'
+import type { NodeStore } from '../store/types.js'
+import { bookingOf } from './events.js'
+import type { SettlePolicy } from './policy.js'
+
+/** The node's transactions: written before they are sent, sent until they are mined, booked by their events (N4). */
+export interface Outbox {
+  /** Writes and sends a transaction. Undefined if it would revert, or cannot be paid for: then nothing is written. */
+  submit(lease: LaneLease, call: OutboxCall): Promise<OutboxEntry | undefined>
+  /** Looks after all that are on their way: books, sends again, replaces. Says what was booked. */
+  follow(lease: LaneLease): Promise<readonly OutboxEntry[]>
+  /** Takes back what a reorg has taken out of the chain; `follow` then sends it again. */
+  checkReorgs(lease: LaneLease): Promise<void>
+}
+
+export interface OutboxCall {
+  readonly kind: OutboxKind
+  readonly data: Hex
+  readonly settlements: readonly Settlement[]
+}
+
+export interface OutboxDependencies {
+  readonly store: NodeStore
+  readonly chain: EscrowReader
+  readonly sender: Sender
+  readonly policy: SettlePolicy
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const BPS = 10_000n
+
+export function createOutbox({ store, chain, sender, policy, clock, logger }: OutboxDependencies): Outbox {
+  async function submit(lease: LaneLease, { kind, data, settlements }: OutboxCall): Promise<OutboxEntry | undefined> {
+    const estimate = await sender.estimate(data)
+    if (estimate.status === 'refused') {
+      logger.error({ kind, rows: settlements.length, detail: estimate.detail }, 'the chain would not take this')
+      return undefined
+    }
+    const [fees, pooled, pending] = await Promise.all([sender.fees(), sender.nextNonce(), store.pendingEntries()])
+    const nonce = Math.max(pooled, ...pending.map((entry) => entry.nonce + 1))
+    const gasLimit = estimate.gas + (estimate.gas * policy.gasMarginBps) / BPS
+    const { raw, hash } = await sender.sign({ ...fees, nonce, data, gasLimit })
+    // On the disk before it is on the wire: whatever happens now, it is this transaction that is sent again.
+    const entry = await store.recordEntry(lease, {
+      kind,
+      nonce,
+      data,
+      gasLimit,
+      settlements,
+      attempt: { raw, hash, ...fees, signedAtMs: clock() },
+    })
+    await broadcast(entry)
+    return entry
+  }
+
+  async function broadcast(entry: OutboxEntry): Promise<void> {
+    const attempt = entry.attempts.at(-1)
+    if (attempt === undefined) return
+    const problem = await sender.broadcast(attempt.raw)
+    const fields = { kind: entry.kind, hash: attempt.hash, nonce: entry.nonce, rows: entry.settlements.length }
+    if (problem === undefined) logger.info(fields, 'transaction sent')
+    else logger.warn({ ...fields, problem }, 'transaction not taken; it is followed all the same')
+  }
+
+  async function follow(lease: LaneLease): Promise<readonly OutboxEntry[]> {
+    const booked: OutboxEntry[] = []
+    for (const entry of await store.pendingEntries()) {
+      if (await followOne(lease, entry)) booked.push(entry)
+    }
+    return booked
+  }
+
+  /** Whether it was booked. */
+  async function followOne(lease: LaneLease, entry: OutboxEntry): Promise<boolean> {
+    // The block is read first: what was mined up to it shows in what is read after.
+    const latest = (await sender.latestBlock()).number
+    for (const { hash } of entry.attempts) {
+      const receipt = await sender.receipt(hash)
+      if (receipt === undefined) continue
+      if (latest - receipt.blockNumber + 1 < policy.confirmations) return false
+      const booking = bookingOf(entry, receipt, chain.escrow)
+      await store.book(lease, { id: entry.id, booking })
+      const skipped = booking.rows.filter((row) => !row.settled)
+      logger.info(
+        { kind: entry.kind, hash, state: booking.state, rows: entry.settlements.length, skipped: skipped.length },
+        'transaction booked',
+      )
+      for (const { orderId, outcome } of skipped) await noteSkipped(lease, { orderId, outcome })
+      if (booking.state === 'reverted') await rereadOrders(entry)
+      return true
+    }
+    if ((await sender.minedNonces(latest - (policy.confirmations - 1))) > entry.nonce) {
+      await store.book(lease, { id: entry.id, booking: { state: 'superseded', block: undefined, rows: [] } })
+      logger.warn({ kind: entry.kind, nonce: entry.nonce }, 'another transaction took the nonce; planned anew')
+      await rereadOrders(entry)
+      return true
+    }
+    await sendAgain(lease, entry)
+    return false
+  }
+
+  async function sendAgain(lease: LaneLease, entry: OutboxEntry): Promise<void> {
+    const last = entry.attempts.at(-1)
+    if (last === undefined) return
+    if (clock() - last.signedAtMs < policy.replaceAfterMs) {
+      await broadcast(entry)
+      return
+    }
+    const fees = raised(last, await sender.fees())
+    const { nonce, data, gasLimit } = entry
+    const { raw, hash } = await sender.sign({ ...fees, nonce, data, gasLimit })
+    await broadcast(
+      await store.recordAttempt(lease, { id: entry.id, attempt: { raw, hash, ...fees, signedAtMs: clock() } }),
+    )
+  }
+
+  /** The chain passed over a row: what it says of the order now is the truth, and it is not sent again for ever. */
+  async function noteSkipped(
+    lease: LaneLease,
+    { orderId, outcome }: { readonly orderId: Hex; readonly outcome: string },
+  ): Promise<void> {
+    logger.error({ orderId, outcome }, 'the escrow passed over an order')
+    const order = await store.noteSnapshot(orderId, await chain.snapshot(orderId))
+    if (order?.chain === 'open' && outcome !== 'stale' && outcome !== 'unknown') {
+      await store.blockOrder(lease, { orderId, reason: outcome })
+    }
+  }
+
+  async function rereadOrders(entry: OutboxEntry): Promise<void> {
+    for (const { orderId } of entry.settlements) await store.noteSnapshot(orderId, await chain.snapshot(orderId))
+  }
+
+  async function checkReorgs(lease: LaneLease): Promise<void> {
+    const { number } = await sender.latestBlock()
+    for (const entry of await store.bookedSince(Math.max(0, number - policy.reorgDepth))) {
+      const { block } = entry
+      if (block === undefined || (await sender.blockHash(block.number)) === block.hash) continue
+      logger.warn({ kind: entry.kind, nonce: entry.nonce, block: block.number }, 'a reorg took a booked transaction')
+      await store.unbook(lease, entry.id)
+      await rereadOrders(entry)
+    }
+  }
+
+  return { submit, follow, checkReorgs }
+}
+
+/** At least an eighth more than before, as nodes ask of a replacement. */
+function raised(last: GasFees, now: GasFees): GasFees {
+  const raise = (before: bigint, present: bigint): bigint => {
+    const least = before + before / 8n + 1n
+    return present > least ? present : least
+  }
+  return {
+    maxFeePerGas: raise(last.maxFeePerGas, now.maxFeePerGas),
+    maxPriorityFeePerGas: raise(last.maxPriorityFeePerGas, now.maxPriorityFeePerGas),
+  }
+}

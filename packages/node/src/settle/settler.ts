@@ -1,0 +1,198 @@
+import type { EscrowReader } from '../chain/escrowReader.js'
+import { type TransactionSigner, createSender } from '../chain/sender.js'
+import type { Clock, Logger, Sleep } from '../edge.js'
+import { ChainUnavailableError, LaneLostError, OrderNotReleasableError } from '../errors.js'
+import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier.js'
+import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
+import type { NodeStore, StoredOrder } from '../store/types.js'
+import type { Address, Hex } from '@opg/protocol'
+import type { JsonRpcProvider } from 'ethers'
+import { claimCall, releaseCall, settleCall } from './calls.js'
+import { type Candidate, type Group, candidateOf, groupsOf, isWorthwhile } from './candidates.js'
+import { createOutbox } from './outbox.js'
+import type { SettlePolicy } from './policy.js'
+
+/** What one pass did. */
+export type SettleReport =
+  | {
+      readonly status: 'done'
+      readonly submitted: readonly OutboxEntry[]
+      readonly booked: readonly OutboxEntry[]
+      /** Transactions that are still on their way. */
+      readonly pending: number
+    }
+  /** Another process settles with this key just now. */
+  | { readonly status: 'busy' }
+
+/** Turns receipts into money on chain. One at a time for a node key, over all of its processes. */
+export interface Settler {
+  /** Follows what is on its way, and submits what is worth it; all that can be settled, if `force`. */
+  settleOnce(options?: { readonly force?: boolean }): Promise<SettleReport>
+  /** Settles all that can be settled, and waits until every transaction is booked. */
+  settleAll(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Pays the node's credit out if it is at least `threshold` base units (1 where left out). */
+  claim(options?: { readonly threshold?: bigint }): Promise<OutboxEntry | undefined>
+  /**
+   * Gives an order back to its payer without evidence (F6). Fees that are not settled yet are given up, so it is
+   * refused while there are any, unless `forgoFees`.
+   *
+   * @throws {OrderNotReleasableError}
+   */
+  release(orderId: Hex, options?: { readonly forgoFees?: boolean }): Promise<OutboxEntry | undefined>
+  /** Passes again and again until aborted. Resolves then. A chain that fails is asked again. */
+  run(options: { readonly signal: AbortSignal; readonly intervalMs: number }): Promise<void>
+}
+
+export interface SettlerOptions {
+  readonly store: NodeStore
+  readonly chain: EscrowReader
+  readonly provider: JsonRpcProvider
+  /** The node's own key: it pays the gas, and only it may release. */
+  readonly signer: TransactionSigner
+  readonly verifiers: readonly AcceptedVerifier[]
+  readonly policy: SettlePolicy
+  readonly clock: Clock
+  readonly sleep: Sleep
+  readonly logger: Logger
+}
+
+const POLL_MS = 500
+
+export function createSettler(options: SettlerOptions): Settler {
+  const { store, chain, policy, clock, sleep, logger, verifiers } = options
+  const node = options.signer.address as Address
+  const sender = createSender({ ...options, chainId: chain.chainId, to: chain.escrow })
+  const outbox = createOutbox({ store, chain, sender, policy, clock, logger })
+  let turn: Promise<unknown> = Promise.resolve()
+
+  /** One at a time in this process, and by the lane over all processes. */
+  function inLane<T>(work: (lease: LaneLease) => Promise<T>): Promise<T | undefined> {
+    const next = turn.then(async () => {
+      const lease = await store.holdLane()
+      if (lease === undefined) return undefined
+      try {
+        return await work(lease)
+      } finally {
+        await store.releaseLane(lease)
+      }
+    })
+    turn = next.catch(() => undefined)
+    return next
+  }
+
+  async function pass(lease: LaneLease, force: boolean): Promise<Extract<SettleReport, { status: 'done' }>> {
+    await outbox.checkReorgs(lease)
+    const booked = [...(await outbox.follow(lease))]
+    const submitted: OutboxEntry[] = []
+    for (const group of await worthwhileGroups(force)) {
+      await store.holdLane() // renews: a pass over many batches takes its time
+      const entry = await submitGroup(lease, group)
+      if (entry !== undefined) submitted.push(entry)
+    }
+    if (submitted.length > 0) booked.push(...(await outbox.follow(lease)))
+    return { status: 'done', submitted, booked, pending: (await store.pendingEntries()).length }
+  }
+
+  async function worthwhileGroups(force: boolean): Promise<readonly Group[]> {
+    const { timestamp } = await sender.latestBlock()
+    const nowMs = clock()
+    const moment = { nowMs, chainSeconds: Math.max(timestamp, Math.floor(nowMs / 1000)) }
+    const candidates: Candidate[] = []
+    for (const order of await store.orders({ live: true })) {
+      if (candidateOf(order, policy, moment) === undefined) continue
+      // Not to pay gas for an order that somebody closed, or that a reorg took.
+      const fresh = await store.noteSnapshot(order.orderId, await chain.snapshot(order.orderId))
+      const candidate = fresh === undefined ? undefined : candidateOf(fresh, policy, moment)
+      if (candidate !== undefined) candidates.push(candidate)
+    }
+    if (candidates.length === 0) return []
+    const { maxFeePerGas } = await sender.fees()
+    return groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+  }
+
+  async function submitGroup(lease: LaneLease, { candidates }: Group): Promise<OutboxEntry | undefined> {
+    const terms = candidates[0]?.order.terms
+    const verifier = terms === undefined ? undefined : verifierFor(verifiers, terms)
+    if (terms === undefined || verifier === undefined) {
+      logger.error({ verifier: terms?.verifier, evidenceKey: terms?.evidenceKey }, 'no key for this evidence')
+      return undefined
+    }
+    const settlements = await store.planSettlements(
+      lease,
+      candidates.map(({ order, close }) => ({ orderId: order.orderId, close })),
+    )
+    if (settlements.length === 0) return undefined
+    const orders = candidates.map(({ order }) => order)
+    const withClaim = await isWorthClaiming(candidates)
+    const data = settleCall({ orders, settlements, verifier, separator: chain.separator, withClaim })
+    return outbox.submit(lease, { kind: 'settle', data, settlements })
+  }
+
+  async function isWorthClaiming(candidates: readonly Candidate[]): Promise<boolean> {
+    if (policy.claimThreshold === undefined) return false
+    const coming = candidates.reduce((sum, { netFees }) => sum + netFees, 0n)
+    return coming + (await chain.credits(node)) >= policy.claimThreshold
+  }
+
+  async function releasable(orderId: Hex, forgoFees: boolean): Promise<StoredOrder> {
+    const known = await store.order(orderId)
+    if (known === undefined) throw new OrderNotReleasableError(orderId, 'these books do not know it.')
+    if (known.inFlight) throw new OrderNotReleasableError(orderId, 'a settlement of it is on its way. Try again later.')
+    if (known.cumulativeFee > known.released && !forgoFees) {
+      const unsettled = (known.cumulativeFee - known.released).toString()
+      throw new OrderNotReleasableError(orderId, `${unsettled} base units of fees are not settled. Settle it first.`)
+    }
+    const order = await store.startClosing(orderId, 'released')
+    if (order === undefined || order.reservations > 0) {
+      throw new OrderNotReleasableError(orderId, 'requests are running on it. It takes no more; try again later.')
+    }
+    return order
+  }
+
+  async function settleOnce(once: { readonly force?: boolean } = {}): Promise<SettleReport> {
+    return (await inLane((lease) => pass(lease, once.force === true))) ?? { status: 'busy' }
+  }
+
+  return {
+    settleOnce,
+    settleAll: async ({ signal }) => {
+      while (!signal.aborted) {
+        const report = await settleOnce({ force: true })
+        if (report.status === 'done' && report.pending === 0 && report.submitted.length === 0) return
+        await sleep(POLL_MS, signal)
+      }
+    },
+    claim: async ({ threshold = 1n } = {}) =>
+      inLane(async (lease) => {
+        await outbox.follow(lease)
+        const isClaiming = (await store.pendingEntries()).some((entry) => entry.kind === 'claim')
+        if (isClaiming || (await chain.credits(node)) < threshold) return undefined
+        const entry = await outbox.submit(lease, { kind: 'claim', data: claimCall(node), settlements: [] })
+        await outbox.follow(lease)
+        return entry
+      }),
+    release: (orderId, { forgoFees = false } = {}) =>
+      inLane(async (lease) => {
+        const order = await releasable(orderId, forgoFees)
+        const { receiptCount, released } = order
+        // The row is for the books only: nothing of it is signed or settled.
+        const row = { orderId, cumulativeFee: released, receiptsRoot: orderId, receiptCount, close: true }
+        const entry = await outbox.submit(lease, { kind: 'release', data: releaseCall(order), settlements: [row] })
+        await outbox.follow(lease)
+        return entry
+      }),
+    run: async ({ signal, intervalMs }) => {
+      while (!signal.aborted) {
+        try {
+          await settleOnce()
+        } catch (error) {
+          if (!(error instanceof ChainUnavailableError || error instanceof LaneLostError)) {
+            const code = error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN'
+            logger.error({ code }, 'a pass of the settler failed; it is tried again')
+          } else logger.warn({ code: error.code }, 'the settler waits')
+        }
+        await sleep(intervalMs, signal)
+      }
+    },
+  }
+}
