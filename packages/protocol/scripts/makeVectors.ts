@@ -226,7 +226,7 @@ const trees = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100].map((size) => {
   }
 })
 
-// Shares: each division takes from what the one before it left.
+// Shares of an order that is settled alone: what a settlement adds to the pool is divided, one after the other.
 
 const RATES: readonly (readonly [number, number, number])[] = [
   [0, 0, 0],
@@ -246,29 +246,25 @@ const TOTALS: readonly (readonly [bigint, bigint])[] = [
   [10n ** 18n + 7n, 3n * 10n ** 18n + 1n],
 ]
 
-function totals(cumulative: bigint, [networkBps, royaltyBps, facilitatorBps]: readonly [number, number, number]) {
-  const divide = (whole: bigint, part: number, parts: number): bigint =>
-    parts === 0 ? 0n : (whole * BigInt(part)) / BigInt(parts)
-  const pool = divide(cumulative, networkBps + royaltyBps + facilitatorBps, 10_000)
-  const network = divide(pool, networkBps, networkBps + royaltyBps + facilitatorBps)
-  const royalty = divide(pool - network, royaltyBps, royaltyBps + facilitatorBps)
-  return { node: cumulative - pool, facilitator: pool - network - royalty, royalty, network }
-}
+const floorPart = (whole: bigint, part: number, parts: number): bigint =>
+  parts === 0 ? 0n : (whole * BigInt(part)) / BigInt(parts)
 
-const shares = RATES.flatMap((rates) =>
+const shares = RATES.flatMap(([networkBps, royaltyBps, facilitatorBps]) =>
   TOTALS.map(([before, cumulative]) => {
-    const [networkBps, royaltyBps, facilitatorBps] = rates
-    const [then, now] = [totals(before, rates), totals(cumulative, rates)]
+    const poolBps = networkBps + royaltyBps + facilitatorBps
+    const pool = floorPart(cumulative, poolBps, 10_000) - floorPart(before, poolBps, 10_000)
+    const network = floorPart(pool, networkBps, poolBps)
+    const royalty = floorPart(pool - network, royaltyBps, royaltyBps + facilitatorBps)
     return {
       before: before.toString(),
       cumulative: cumulative.toString(),
       networkBps,
       royaltyBps,
       facilitatorBps,
-      node: (now.node - then.node).toString(),
-      facilitator: (now.facilitator - then.facilitator).toString(),
-      royalty: (now.royalty - then.royalty).toString(),
-      network: (now.network - then.network).toString(),
+      node: (cumulative - before - pool).toString(),
+      facilitator: (pool - network - royalty).toString(),
+      royalty: royalty.toString(),
+      network: network.toString(),
     }
   }),
 )

@@ -17,10 +17,12 @@ export interface ShareRates {
 }
 
 /**
- * Divides the fees between two cumulative totals of an order as the escrow does.
+ * Divides the fees between two cumulative totals of an order as the escrow does when it settles that order alone.
  *
- * Each part is a function of the cumulative fee that never falls, since each division takes from what the one before
- * it left: so splitting a settlement gains nobody anything, and no part is ever negative.
+ * What is not the node's is the pool: `floor(cumulative * (network + royalty + facilitator) / 10,000)`, which never
+ * falls, so splitting a settlement gains node and payer nothing. What a settlement adds to the pool is divided: network
+ * first, then royalty, then facilitator, each rounded down but the last that has a share. (The escrow divides once per
+ * call, over all orders of it that opened under the same shares.)
  *
  * @throws {InvalidInputError} if a rate is over its cap, or the totals are negative or fall
  */
@@ -33,24 +35,14 @@ export function sharesOf(input: ShareRates & { readonly before: bigint; readonly
   if (cumulative < before) {
     throw new InvalidInputError({ field: 'cumulative', expected: `at least ${String(before)}`, value: cumulative })
   }
-  const [now, then] = [totals(input, cumulative), totals(input, before)]
-  return {
-    node: now.node - then.node,
-    facilitator: now.facilitator - then.facilitator,
-    royalty: now.royalty - then.royalty,
-    network: now.network - then.network,
-  }
-}
-
-function totals(rates: ShareRates, cumulative: bigint): FeeShares {
-  const networkBps = BigInt(rates.networkBps)
-  const royaltyBps = BigInt(rates.royaltyBps)
-  const facilitatorBps = BigInt(rates.facilitatorBps)
-  const poolBps = networkBps + royaltyBps + facilitatorBps
-  const pool = (cumulative * poolBps) / BigInt(BPS)
+  const networkBps = BigInt(input.networkBps)
+  const royaltyBps = BigInt(input.royaltyBps)
+  const othersBps = royaltyBps + BigInt(input.facilitatorBps)
+  const poolBps = networkBps + othersBps
+  const pool = portion(cumulative, poolBps, BigInt(BPS)) - portion(before, poolBps, BigInt(BPS))
   const network = portion(pool, networkBps, poolBps)
-  const royalty = portion(pool - network, royaltyBps, royaltyBps + facilitatorBps)
-  return { node: cumulative - pool, network, royalty, facilitator: pool - network - royalty }
+  const royalty = portion(pool - network, royaltyBps, othersBps)
+  return { node: cumulative - before - pool, network, royalty, facilitator: pool - network - royalty }
 }
 
 function portion(whole: bigint, part: bigint, parts: bigint): bigint {
