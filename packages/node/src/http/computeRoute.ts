@@ -24,6 +24,8 @@ export interface ComputeRouteOptions {
   readonly logger: Logger
   /** How long a client of a stream may take nothing before it counts as gone. */
   readonly stallTimeoutMs: number
+  /** Ends all that runs. */
+  readonly stop: AbortSignal
 }
 
 interface Work {
@@ -50,7 +52,7 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
     }
     if (work.call.isStreamed) return serveStream({ paid, work, reply, options })
     // The work of a buffered answer goes on when the client leaves: asking again with the same index gets it.
-    const answer = await options.service.serve({ ...paid, signal: new AbortController().signal })
+    const answer = await options.service.serve({ ...paid, signal: options.stop })
     if (!isAnswer(answer)) return sendError(reply, problemAnswer(answer, work, options))
     return reply
       .header(RECEIPT_HEADER, encodeReceiptHeader(answer.signedReceipt))
@@ -81,7 +83,9 @@ async function serveStream(input: {
     start(EVENT_STREAM)
     await stream.write(chunk)
   }
-  const answer = await serveOrFail(() => options.service.serve({ ...paid, signal: gone.signal, onChunk }))
+  const answer = await serveOrFail(() =>
+    options.service.serve({ ...paid, signal: AbortSignal.any([gone.signal, options.stop]), onChunk }),
+  )
   if (gone.signal.aborted) {
     if (!stream.hasStarted) reply.hijack()
     return reply

@@ -122,8 +122,8 @@ export function isInternal(error: unknown): boolean {
 export function refusalAnswer(refusal: Refusal): ErrorAnswer {
   const code = refusal.reason === 'malformed' ? 'INVALID_INPUT' : refusal.reason.toUpperCase().replaceAll('-', '_')
   const body = { error: { code, message: refusal.detail } }
-  const mayPass = refusal.httpStatus === 503 || refusal.reason === 'in-progress'
-  return mayPass
+  if (refusal.reason === 'in-progress') return { status: refusal.httpStatus, body, retryAfter: 1 }
+  return refusal.httpStatus === 503
     ? { status: refusal.httpStatus, body, retryAfter: RETRY_SECONDS }
     : { status: refusal.httpStatus, body }
 }

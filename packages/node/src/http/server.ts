@@ -32,6 +32,8 @@ export interface NodeServerOptions {
   readonly info: NodeInfo
   readonly logger: Logger
   readonly limits?: Partial<HttpLimits>
+  /** Ends all that runs, once a stop can wait no longer: streams are billed for what was sent, the rest is not billed. */
+  readonly stop?: AbortSignal
 }
 
 /**
@@ -41,6 +43,7 @@ export interface NodeServerOptions {
 export function createNodeServer(options: NodeServerOptions): FastifyInstance {
   const { service, books, backends, info, logger } = options
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits }
+  const { stop = new AbortController().signal } = options
   const app = Fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
@@ -83,7 +86,7 @@ export function createNodeServer(options: NodeServerOptions): FastifyInstance {
   app.get('/v1/info', () => infoBody(info, backends))
   orderRoutes(app, { service, books })
   for (const path of COMPUTE_PATHS) {
-    app.post(path, computeRoute(path, { service, backends, info, logger, stallTimeoutMs: limits.stallTimeoutMs }))
+    app.post(path, computeRoute(path, { service, backends, info, logger, stallTimeoutMs: limits.stallTimeoutMs, stop }))
   }
   return app
 }

@@ -1,0 +1,51 @@
+import type { Hex } from '@opg/protocol'
+import { loadConfig, type NodeConfig } from '../config/loadConfig.js'
+import type { Logger } from '../edge.js'
+import type { CliEdge } from './edge.js'
+import { createLogger } from './logger.js'
+import { wireNode, type WiredNode } from './wire.js'
+
+/** What every command starts from. */
+export interface CommandContext {
+  readonly edge: CliEdge
+  readonly version: string
+  /** Whether results are JSON. */
+  readonly json: boolean
+}
+
+export interface OpenContext extends CommandContext {
+  readonly config: NodeConfig
+  readonly logger: Logger
+}
+
+/** Reads the configuration for a command. @throws {ConfigError} */
+export async function configure(
+  context: CommandContext,
+  { needsModels }: { readonly needsModels: boolean },
+): Promise<OpenContext> {
+  const config = await loadConfig(context.edge.environment, { needsModels })
+  return { ...context, config, logger: createLogger(config.settings, context.edge.stderr) }
+}
+
+/** Opens the node for one short piece of work, beside a `serve` that may run, and closes it again. */
+export async function withNode<T>(
+  context: CommandContext,
+  { signs, work }: { readonly signs: boolean; readonly work: (node: WiredNode, context: OpenContext) => Promise<T> },
+): Promise<T> {
+  const open = await configure(context, { needsModels: false })
+  const modelIds: readonly Hex[] = []
+  const node = await wireNode({ ...open, modelIds, signs })
+  try {
+    return await work(node, open)
+  } finally {
+    await node.payments.close()
+  }
+}
+
+/** Prints a result: one line of JSON, or lines for people. */
+export function print(
+  { edge, json }: CommandContext,
+  result: { readonly wire: unknown; readonly lines: readonly string[] },
+): void {
+  edge.stdout(json ? `${JSON.stringify(result.wire)}\n` : `${result.lines.join('\n')}\n`)
+}

@@ -1,0 +1,49 @@
+import { deploymentOf, type Deployment } from '@opg/bindings'
+import { parseAddress, parseObject, parseSmallUint, type Address, type Reader } from '@opg/protocol'
+import { readFile } from 'node:fs/promises'
+import { ConfigError } from '../config/errors.js'
+import { SETTINGS, type Settings } from '../config/settings.js'
+
+const addressOrNull: Reader<Address | null> = (value, field) => (value === null ? null : parseAddress(value, field))
+const readDeployment = parseObject<Deployment>({
+  chainId: parseSmallUint(48),
+  deployedAtBlock: parseSmallUint(48),
+  token: parseAddress,
+  permit2: parseAddress,
+  feePolicy: parseAddress,
+  modelRegistry: parseAddress,
+  escrow: parseAddress,
+  keyReceiptVerifier: parseAddress,
+  teeReceiptVerifier: addressOrNull,
+  teeRegistry: addressOrNull,
+})
+
+/**
+ * Where the contracts are: by the manifest that is configured, or by the one recorded for the chain.
+ *
+ * @throws {ConfigError} if the manifest cannot be read, or is of another chain
+ * @throws {DeploymentUnknownError} if none is configured and none recorded
+ */
+export async function findDeployment(
+  { deploymentFile }: Pick<Settings, 'deploymentFile'>,
+  chainId: bigint,
+): Promise<Deployment> {
+  if (deploymentFile === undefined) return deploymentOf(chainId)
+  const { variable } = SETTINGS.deploymentFile
+  const deployment = await readManifest(deploymentFile, variable)
+  if (BigInt(deployment.chainId) !== chainId) {
+    throw new ConfigError(
+      variable,
+      `the manifest of chain ${chainId.toString()}, and it is of ${String(deployment.chainId)}`,
+    )
+  }
+  return deployment
+}
+
+async function readManifest(path: string, variable: string): Promise<Deployment> {
+  try {
+    return readDeployment(JSON.parse(await readFile(path, 'utf8')), 'manifest')
+  } catch (cause) {
+    throw new ConfigError(variable, 'the path of a deployment manifest, deployments/<chainId>.json', { cause })
+  }
+}

@@ -1,0 +1,137 @@
+import type { FastifyInstance } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import { ConfigError } from '../config/errors.js'
+import { SETTINGS } from '../config/settings.js'
+import { trackInFlight } from '../http/inFlight.js'
+import { createNodeServer } from '../http/server.js'
+import { createBackends } from './backends.js'
+import { configure, print, type CommandContext, type OpenContext } from './context.js'
+import { EXIT, type ExitCode } from './exitCodes.js'
+import { closeBackends, nodeAddressOf, nodeInfo, wireNode } from './wire.js'
+
+/** `opg-node serve`: sells compute and settles, until it is asked to stop; then it answers what runs, and ends. */
+export async function serveCommand(context: CommandContext): Promise<ExitCode> {
+  const open = await configure(context, { needsModels: true })
+  const { config, edge, logger, version } = open
+  const backends = await createBackends(config.settings.models, { node: nodeAddressOf(config.keys.nodeKey), edge })
+  try {
+    const modelIds = backends.map(({ model }) => model.modelId)
+    const wired = await wireNode({ config, edge, logger, modelIds, signs: true })
+    const { payments } = wired
+    const tracked = trackInFlight(payments.service)
+    const cut = new AbortController()
+    const app = createNodeServer({
+      service: tracked.service,
+      books: payments.store,
+      backends,
+      info: nodeInfo(wired, { config, version }),
+      logger,
+      limits: { bodyBytes: config.settings.bodyBytes },
+      stop: cut.signal,
+    })
+    try {
+      await listen(app, open)
+      const core = startCore(open, (signal) =>
+        payments.run({ signal, settleIntervalMs: config.settings.settleIntervalSeconds * 1000 }),
+      )
+      announce(open, app)
+      const stop = waitForStop(open)
+      const failure = await Promise.race([stop.first, core.failed])
+      await drain(app, { idle: tracked.idle, cut, open, again: stop.again })
+      await core.stop()
+      if (failure !== undefined) throw failure
+      print(open, { wire: { status: 'stopped' }, lines: ['Stopped.'] })
+      return EXIT.ok
+    } finally {
+      await app.close()
+      await payments.close()
+    }
+  } finally {
+    await closeBackends(backends)
+  }
+}
+
+async function listen(app: FastifyInstance, { config }: OpenContext): Promise<void> {
+  const { host, port } = config.settings
+  try {
+    await app.listen({ host, port })
+  } catch (cause) {
+    const names = `${SETTINGS.host.variable} and ${SETTINGS.port.variable}`
+    throw new ConfigError(names, `an address and a port that are free here, and not ${host}:${String(port)}`, { cause })
+  }
+}
+
+function announce(open: OpenContext, app: FastifyInstance): void {
+  const { address, family, port } = app.server.address() as AddressInfo
+  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${String(port)}`
+  const node = nodeAddressOf(open.config.keys.nodeKey)
+  print(open, { wire: { status: 'listening', url, node }, lines: [`Node ${node} listens on ${url}`] })
+}
+
+/** Heartbeat and settler. Without them a node must not serve, so their failure ends it. */
+function startCore(
+  { logger }: OpenContext,
+  run: (signal: AbortSignal) => Promise<void>,
+): { readonly failed: Promise<unknown>; readonly stop: () => Promise<void> } {
+  const end = new AbortController()
+  const running = run(end.signal)
+  const failed = new Promise<unknown>((resolve) => {
+    running.catch((error: unknown) => {
+      logger.error(
+        { error: error instanceof Error ? error.name : 'unknown' },
+        'the payment core failed; the node stops',
+      )
+      resolve(error)
+    })
+  })
+  return {
+    failed,
+    stop: async () => {
+      end.abort()
+      await running.catch(() => undefined)
+    },
+  }
+}
+
+function waitForStop({ edge, logger }: OpenContext): {
+  readonly first: Promise<undefined>
+  readonly again: Promise<undefined>
+} {
+  const calls: (() => void)[] = []
+  const next = (): Promise<undefined> =>
+    new Promise((resolve) => {
+      calls.push(() => {
+        resolve(undefined)
+      })
+    })
+  const [first, again] = [next(), next()]
+  const stopListening = edge.onStop(() => {
+    logger.info({}, 'asked to stop')
+    calls.shift()?.()
+    if (calls.length === 0) stopListening()
+  })
+  return { first, again }
+}
+
+/** Answers what runs, until the time is over or somebody asks again; then it cuts off. */
+async function drain(
+  app: FastifyInstance,
+  options: {
+    readonly idle: () => Promise<void>
+    readonly cut: AbortController
+    readonly open: OpenContext
+    readonly again: Promise<undefined>
+  },
+): Promise<void> {
+  const { idle, cut, open, again } = options
+  const timeIsOver = new AbortController()
+  const deadline = open.edge.sleep(open.config.settings.shutdownSeconds * 1000, timeIsOver.signal)
+  const drained = app.close().then(idle)
+  const isDrained = await Promise.race([drained.then(() => true), deadline.then(() => false), again.then(() => false)])
+  timeIsOver.abort()
+  if (isDrained) return
+  open.logger.warn({}, 'requests that still run are cut off')
+  cut.abort()
+  app.server.closeAllConnections()
+  await drained
+}

@@ -1,0 +1,47 @@
+import { formatOpg, toWire } from '@opg/protocol'
+import type { NodeStatus, OrderStatus } from '../service/status.js'
+import { print, withNode, type CommandContext } from './context.js'
+import { EXIT, type ExitCode } from './exitCodes.js'
+
+/** `opg-node status`: orders, fees and credits. Works while `serve` runs. */
+export async function statusCommand(context: CommandContext): Promise<ExitCode> {
+  const status = await withNode(context, { signs: false, work: ({ payments }) => payments.status() })
+  print(context, { wire: wireOf(status), lines: linesOf(status) })
+  return status.credits === undefined ? EXIT.unavailable : EXIT.ok
+}
+
+function wireOf(status: NodeStatus): unknown {
+  const orders = status.orders.map((order) => ({
+    ...order,
+    closing: order.closing ?? null,
+    blocked: order.blocked ?? null,
+  }))
+  return toWire({ ...status, orders, credits: status.credits ?? null })
+}
+
+function linesOf({
+  node,
+  escrow,
+  chainId,
+  orders,
+  totals,
+  credits,
+  pendingTransactions,
+}: NodeStatus): readonly string[] {
+  return [
+    `Node ${node}, escrow ${escrow}, chain ${chainId.toString()}`,
+    `Orders ${String(totals.orders)} (${String(totals.open)} open), receipts ${totals.receipts.toString()}, transactions on their way ${String(pendingTransactions)}`,
+    `Fees ${formatOpg(totals.cumulativeFee)} OPG, of them settled ${formatOpg(totals.released)}, unsettled ${formatOpg(totals.unsettled)}; reserved ${formatOpg(totals.reserved)}`,
+    `To claim ${credits === undefined ? 'unknown, as the chain does not answer' : `${formatOpg(credits)} OPG`}`,
+    ...orders.map(lineOf),
+  ]
+}
+
+function lineOf(order: OrderStatus): string {
+  const { orderId, chain, amount, cumulativeFee, unsettled, receipts, claimBy, closing, blocked } = order
+  const notes = [
+    closing === undefined ? '' : `, closing (${closing})`,
+    blocked === undefined ? '' : `, passed over by the escrow (${blocked})`,
+  ]
+  return `${orderId} ${chain}: ${formatOpg(cumulativeFee)} of ${formatOpg(amount)} OPG in ${receipts.toString()} receipts, unsettled ${formatOpg(unsettled)}, claim by ${String(claimBy)}${notes.join('')}`
+}

@@ -1,0 +1,161 @@
+import type { Deployment } from '@opg/bindings'
+import type { Address, Hex } from '@opg/protocol'
+import { computeAddress } from 'ethers'
+import { createPublicKey } from 'node:crypto'
+import { connectProvider } from '../chain/provider.js'
+import type { ComputeBackend } from '../compute/backend.js'
+import type { NodeConfig } from '../config/loadConfig.js'
+import type { Secret } from '../config/secret.js'
+import type { Settings } from '../config/settings.js'
+import { KeyUnusableError, WrongChainError } from '../errors.js'
+import type { Logger } from '../edge.js'
+import type { NodeInfo, VerifierInfo } from '../http/info.js'
+import { ecdsaSigner } from '../receipts/ecdsaSigner.js'
+import { rsaPssSigner } from '../receipts/rsaPssSigner.js'
+import { openNode, type PaymentNode, type VerifierOptions } from '../service/openNode.js'
+import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../settle/policy.js'
+import type { CliEdge } from './edge.js'
+import { findDeployment } from './deployment.js'
+
+/** A node as it is configured, open. */
+export interface WiredNode {
+  readonly payments: PaymentNode
+  readonly deployment: Deployment
+  readonly verifiers: readonly VerifierOptions[]
+  readonly settlePolicy: SettlePolicy
+}
+
+export interface WireOptions {
+  readonly config: NodeConfig
+  readonly edge: CliEdge
+  readonly logger: Logger
+  /** The models that are served; none where the command serves nothing. */
+  readonly modelIds: readonly Hex[]
+  /** Whether an enclave's key, where there is one, must be fit for use: a command that signs nothing needs none. */
+  readonly signs: boolean
+}
+
+/** Connects to the chain, finds the contracts and opens the books. Throws as `openNode` and `findDeployment` do. */
+export async function wireNode({ config, edge, logger, modelIds, signs }: WireOptions): Promise<WiredNode> {
+  const { settings, keys } = config
+  const provider = await connectProvider(settings.rpcUrl)
+  try {
+    const { chainId } = await provider.getNetwork()
+    if (settings.chainId !== undefined && BigInt(settings.chainId) !== chainId) {
+      throw new WrongChainError("The RPC's chain id", { expected: String(settings.chainId), found: chainId.toString() })
+    }
+    const deployment = await findDeployment(settings, chainId)
+    const verifiers = verifiersOf(deployment, { nodeKey: keys.nodeKey, teeKey: signs ? keys.teeKey : undefined })
+    const settlePolicy = settlePolicyOf(settings)
+    const payments = await openNode({
+      rpc: provider,
+      escrow: deployment.escrow,
+      nodeKey: keys.nodeKey.reveal(),
+      verifiers,
+      databasePath: settings.database,
+      modelIds,
+      gate: {
+        minNetNodeBps: settings.minNetNodeBps,
+        minSecondsToClaimBy: settings.minSecondsToClaimBy,
+        minAmount: settings.minAmount,
+        refreshAfterMs: settings.refreshSeconds * 1000,
+      },
+      settle: settlePolicy,
+      clock: edge.clock,
+      random: edge.random,
+      sleep: edge.sleep,
+      logger,
+    })
+    return { payments, deployment, verifiers, settlePolicy }
+  } catch (error) {
+    provider.destroy()
+    throw error
+  }
+}
+
+/** The address of a node key. @throws {KeyUnusableError} without showing it */
+export function nodeAddressOf(nodeKey: Secret): Address {
+  try {
+    return computeAddress(nodeKey.reveal()) as Address
+  } catch {
+    throw new KeyUnusableError("The node's key", 'a private key of secp256k1')
+  }
+}
+
+function verifiersOf(
+  deployment: Deployment,
+  keys: { readonly nodeKey: Secret; readonly teeKey: Secret | undefined },
+): readonly VerifierOptions[] {
+  const byKey = {
+    kind: 'key',
+    address: deployment.keyReceiptVerifier,
+    signer: ecdsaSigner(keys.nodeKey.reveal()),
+  } as const
+  if (keys.teeKey === undefined) return [byKey]
+  if (deployment.teeReceiptVerifier === null) {
+    throw new WrongChainError('The TeeReceiptVerifier', {
+      expected: 'deployed, as there is an enclave key',
+      found: 'none',
+    })
+  }
+  const byTee = {
+    kind: 'tee',
+    address: deployment.teeReceiptVerifier,
+    signer: rsaPssSigner(keys.teeKey.reveal()),
+  } as const
+  return [byTee, byKey]
+}
+
+function settlePolicyOf(settings: Settings): SettlePolicy {
+  return {
+    ...DEFAULT_SETTLE_POLICY,
+    batchSize: settings.settleBatchSize,
+    maxTransfersPerBatch: settings.settleMaxTransfers,
+    opgPerWei: settings.opgPerWei,
+    feesOverGas: BigInt(settings.settleFeesOverGas),
+    maxAgeSeconds: settings.settleMaxAgeSeconds,
+    closeBeforeClaimBySeconds: settings.settleCloseBeforeSeconds,
+    idleCloseSeconds: settings.settleIdleCloseSeconds,
+    claimThreshold: settings.claimThreshold,
+    confirmations: settings.confirmations,
+  }
+}
+
+/** What the node tells of itself. */
+export function nodeInfo(
+  { payments, deployment, verifiers }: WiredNode,
+  { config, version }: { readonly config: NodeConfig; readonly version: string },
+): NodeInfo {
+  const { settings, keys } = config
+  return {
+    version,
+    chainId: payments.chain.chainId,
+    deploymentChainId: payments.chain.deploymentChainId,
+    escrow: deployment.escrow,
+    token: deployment.token,
+    node: payments.node,
+    verifiers: verifiers.map((verifier) => verifierInfo(verifier, { node: payments.node, teeKey: keys.teeKey })),
+    orders: {
+      minAmount: settings.minAmount,
+      minSecondsToClaimBy: settings.minSecondsToClaimBy,
+      minNetNodeBps: settings.minNetNodeBps,
+    },
+  }
+}
+
+function verifierInfo(
+  { address, signer }: VerifierOptions,
+  { node, teeKey }: { readonly node: Address; readonly teeKey: Secret | undefined },
+): VerifierInfo {
+  const evidenceKeys = [signer.evidenceKey]
+  if (signer.signer.kind === 'ecdsa' || teeKey === undefined) {
+    return { address, evidenceKeys, receiptKey: { kind: 'ecdsa', address: node } }
+  }
+  const publicKey = createPublicKey(teeKey.reveal()).export({ type: 'spki', format: 'der' }).toString('base64')
+  return { address, evidenceKeys, receiptKey: { kind: 'rsa-pss', teeId: signer.signer.teeId, publicKey } }
+}
+
+/** Frees models. */
+export async function closeBackends(backends: readonly ComputeBackend[]): Promise<void> {
+  await Promise.all(backends.map((backend) => backend.close()))
+}
