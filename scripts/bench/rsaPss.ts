@@ -77,7 +77,7 @@ async function confirmed(sent: Promise<{ wait(): Promise<unknown> }>): Promise<v
 
 /** Starts anvil with the given rules on a port of its choice, runs `use` with its first account, and stops it. */
 async function onFreshChain<T>(hardfork: string, use: (signer: Signer) => Promise<T>): Promise<T> {
-  const bin = join(dirname(createRequire(__filename).resolve('@foundry-rs/anvil/package.json')), 'bin.mjs')
+  const bin = join(dirname(createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json')), 'bin.mjs')
   const anvil = spawn(process.execPath, [bin, '--hardfork', hardfork, '--port', '0'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
