@@ -1,8 +1,8 @@
 import { IERC20Metadata__factory } from '@opg/bindings'
-import { MaxUint256, type Signer, isError } from 'ethers'
+import { MaxUint256, type Signer } from 'ethers'
 import { type Address, type Hex, MAX_UINT96, PERMIT2, parseAddress } from '@opg/protocol'
-import { askChain, hashOf, providerOf, transact } from './chain.js'
-import { ApprovalFailedError, ContractNotFoundError } from './errors.js'
+import { askChain, askContract, hashOf, providerOf, transact } from './chain.js'
+import { ApprovalFailedError } from './errors.js'
 import { checkUint } from './input.js'
 
 export type Approval =
@@ -27,15 +27,9 @@ export async function approvePermit2(
   const erc20 = IERC20Metadata__factory.connect(token, signer)
   const owner = await askChain('name the signer', () => signer.getAddress())
   const needed = options.amount === undefined ? MAX_UINT96 : amount
-  let allowance: bigint
-  try {
-    allowance = await askChain('read the allowance', () => erc20.allowance(owner, PERMIT2))
-  } catch (cause) {
-    // No code answers with no data, which ethers gives its own code.
-    if (!isError(cause, 'CALL_EXCEPTION')) throw cause
-    const { chainId } = await provider.getNetwork()
-    throw new ContractNotFoundError({ field: 'token', address: token, chainId, cause })
-  }
+  const allowance = await askContract(provider, { field: 'token', address: token, action: 'read the allowance' }, () =>
+    erc20.allowance(owner, PERMIT2),
+  )
   if (allowance >= needed) return { status: 'already', txHash: null }
 
   const data = erc20.interface.encodeFunctionData('approve', [PERMIT2, amount])

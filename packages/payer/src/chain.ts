@@ -1,6 +1,6 @@
 import { type Interface, type Provider, type Signer, type TransactionReceipt, isError } from 'ethers'
 import { type Address, type Hex, InvalidInputError } from '@opg/protocol'
-import { ChainUnavailableError } from './errors.js'
+import { ChainUnavailableError, ContractNotFoundError } from './errors.js'
 
 /** A call of a contract. */
 export interface ContractCall {
@@ -24,9 +24,34 @@ export async function askChain<T>(action: string, ask: () => Promise<T>): Promis
   try {
     return await ask()
   } catch (cause) {
-    if (isError(cause, 'CALL_EXCEPTION')) throw cause
+    if (isContractFault(cause)) throw cause
     throw new ChainUnavailableError({ action, cause })
   }
+}
+
+/**
+ * Asks a contract what it always answers, if it is the one that it should be.
+ *
+ * @throws {ContractNotFoundError} {@link ChainUnavailableError}
+ */
+export async function askContract<T>(
+  provider: Provider,
+  contract: { readonly field: string; readonly address: Address; readonly action: string },
+  ask: () => Promise<T>,
+): Promise<T> {
+  const { field, address, action } = contract
+  try {
+    return await askChain(action, ask)
+  } catch (cause) {
+    if (!isContractFault(cause)) throw cause
+    const { chainId } = await askChain('name its chain', () => provider.getNetwork())
+    throw new ContractNotFoundError({ field, address, chainId, cause })
+  }
+}
+
+/** Whether a contract refused, or gave what it would not give if it were the one that was expected. */
+export function isContractFault(error: unknown): boolean {
+  return isError(error, 'CALL_EXCEPTION') || isError(error, 'BAD_DATA')
 }
 
 /** The provider behind a signer. @throws {InvalidInputError} */

@@ -1,8 +1,7 @@
 import { InferenceEscrow__factory } from '@opg/bindings'
-import { type Provider, isError } from 'ethers'
+import type { Provider } from 'ethers'
 import { type Address, type EscrowContext, parseAddress } from '@opg/protocol'
-import { askChain } from './chain.js'
-import { ContractNotFoundError } from './errors.js'
+import { askChain, askContract } from './chain.js'
 
 /** An escrow as work orders need it. `chainId` is the live one. */
 export interface EscrowInfo extends EscrowContext {
@@ -22,13 +21,10 @@ export async function readEscrow(provider: Provider, escrow: Address): Promise<E
   const address = parseAddress(escrow, 'escrow')
   const contract = InferenceEscrow__factory.connect(address, provider)
   const { chainId } = await askChain('name its chain', () => provider.getNetwork())
-  try {
-    const [deploymentChainId, token] = await askChain('read the escrow', () =>
-      Promise.all([contract.deploymentChainId(), contract.TOKEN()]),
-    )
-    return { chainId, escrow: address, deploymentChainId, token: parseAddress(token, 'token') }
-  } catch (cause) {
-    if (!isError(cause, 'CALL_EXCEPTION')) throw cause
-    throw new ContractNotFoundError({ field: 'escrow', address, chainId, cause })
-  }
+  const [deploymentChainId, token] = await askContract(
+    provider,
+    { field: 'escrow', address, action: 'read the escrow' },
+    () => Promise.all([contract.deploymentChainId(), contract.TOKEN()]),
+  )
+  return { chainId, escrow: address, deploymentChainId, token: parseAddress(token, 'token') }
 }

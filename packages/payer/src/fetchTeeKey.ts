@@ -1,7 +1,7 @@
 import { ITEERegistry__factory } from '@opg/bindings'
-import { type Provider, isError, keccak256 } from 'ethers'
+import { type Provider, keccak256 } from 'ethers'
 import { type Address, type Hex, parseAddress, parseBytes32 } from '@opg/protocol'
-import { askChain, asHex } from './chain.js'
+import { askChain, asHex, isContractFault } from './chain.js'
 import { TeeKeyError } from './errors.js'
 
 /** An enclave's key, as the registry has it at this moment. */
@@ -40,7 +40,7 @@ export async function fetchTeeKey(
     }
     return { teeId, publicKey: asHex(der), owner: parseAddress(owner, 'owner') }
   } catch (cause) {
-    if (!isError(cause, 'CALL_EXCEPTION') && !isError(cause, 'BAD_DATA')) throw cause
+    if (!isContractFault(cause)) throw cause
     throw new TeeKeyError({ teeId, expected: 'a registered enclave', found: 'no answer from the registry', cause })
   }
 }

@@ -80,3 +80,13 @@ export function checkCount(
   }
   return value
 }
+
+/** Checks that a list from a caller is one. @throws {InvalidInputError} */
+export function checkList<T>(
+  value: readonly T[],
+  { field, min }: { readonly field: string; readonly min: number },
+): readonly T[] {
+  const isList: boolean = Array.isArray(value) && value.length >= min
+  if (!isList) throw new InvalidInputError({ field, expected: `an array of at least ${String(min)}`, value })
+  return value
+}

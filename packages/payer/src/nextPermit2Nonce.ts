@@ -1,8 +1,8 @@
 import { permit2Abi } from '@opg/bindings'
-import { Interface, type Provider, isError } from 'ethers'
+import { Interface, type Provider } from 'ethers'
 import { type Address, PERMIT2, parseAddress } from '@opg/protocol'
-import { askChain } from './chain.js'
-import { ContractNotFoundError, NonceNotFoundError } from './errors.js'
+import { askContract } from './chain.js'
+import { NonceNotFoundError } from './errors.js'
 import { checkUint } from './input.js'
 
 const WORDS_SEARCHED = 64
@@ -50,15 +50,10 @@ async function readBitmap(
   provider: Provider,
   { payer, word }: { readonly payer: Address; readonly word: bigint },
 ): Promise<bigint> {
-  try {
-    const data = await askChain('read Permit2 nonces', () =>
-      provider.call({ to: PERMIT2, data: permit2.encodeFunctionData('nonceBitmap', [payer, word]) }),
-    )
+  const contract = { field: 'permit2', address: PERMIT2, action: 'read Permit2 nonces' }
+  return askContract(provider, contract, async () => {
+    const data = await provider.call({ to: PERMIT2, data: permit2.encodeFunctionData('nonceBitmap', [payer, word]) })
     const [bitmap] = permit2.decodeFunctionResult('nonceBitmap', data)
     return BigInt(String(bitmap))
-  } catch (cause) {
-    if (!isError(cause, 'CALL_EXCEPTION') && !isError(cause, 'BAD_DATA')) throw cause
-    const { chainId } = await askChain('name its chain', () => provider.getNetwork())
-    throw new ContractNotFoundError({ field: 'permit2', address: PERMIT2, chainId, cause })
-  }
+  })
 }

@@ -1,10 +1,10 @@
 import { InferenceEscrow__factory, permit2Abi } from '@opg/bindings'
 import { Interface, type Signer, type TransactionReceipt } from 'ethers'
-import { type Hex, InvalidInputError, type SignedOrder, type Terms } from '@opg/protocol'
-import { hashOf, simulate, transact } from './chain.js'
+import type { Hex, SignedOrder, Terms } from '@opg/protocol'
+import { asHex, hashOf, simulate, transact } from './chain.js'
 import { orderIdOf } from './createWorkOrder.js'
 import type { EscrowInfo } from './escrowInfo.js'
-import { checkCount, checkSignedOrder, checkTerms } from './input.js'
+import { checkCount, checkList, checkSignedOrder, checkTerms } from './input.js'
 import { openedIds } from './openOrder.js'
 
 const escrowInterface = InferenceEscrow__factory.createInterface()
@@ -50,10 +50,9 @@ export async function openBatch(
 ): Promise<BatchOpening> {
   const { escrow } = options
   const terms = checkTerms(options.terms)
-  if (!Array.isArray(options.signedOrders) || options.signedOrders.length === 0) {
-    throw new InvalidInputError({ field: 'signedOrders', expected: 'at least one order', value: options.signedOrders })
-  }
-  const signedOrders = options.signedOrders.map((signed, i) => checkSignedOrder(signed, `signedOrders[${String(i)}]`))
+  const signedOrders = checkList(options.signedOrders, { field: 'signedOrders', min: 1 }).map((signed, i) =>
+    checkSignedOrder(signed, `signedOrders[${String(i)}]`),
+  )
   const gasPerOrder = checkCount(options.gasPerOrder ?? DEFAULT_GAS_PER_ORDER, {
     field: 'gasPerOrder',
     min: 1,
@@ -117,7 +116,7 @@ function failedIds(receipt: TransactionReceipt, escrow: EscrowInfo): ReadonlyMap
     const parsed = escrowInterface.parseLog(log)
     if (parsed?.name !== 'OpenFailed') continue
     const selector = String(parsed.args.reason)
-    failed.set(String(parsed.args.orderId) as Hex, escrowInterface.getError(selector)?.name ?? selector)
+    failed.set(asHex(String(parsed.args.orderId)), escrowInterface.getError(selector)?.name ?? selector)
   }
   return failed
 }

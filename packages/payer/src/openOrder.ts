@@ -1,7 +1,7 @@
 import { InferenceEscrow__factory, permit2Abi } from '@opg/bindings'
 import { Interface, type Signer, type TransactionReceipt } from 'ethers'
 import type { Hex, SignedOrder, Terms } from '@opg/protocol'
-import { hashOf, transact } from './chain.js'
+import { asHex, hashOf, transact } from './chain.js'
 import { orderIdOf } from './createWorkOrder.js'
 import type { EscrowInfo } from './escrowInfo.js'
 import { checkSignedOrder, checkTerms } from './input.js'
@@ -48,7 +48,7 @@ export function openedIds(receipt: TransactionReceipt, escrow: EscrowInfo): Read
       .filter((log) => log.address.toLowerCase() === escrow.escrow.toLowerCase())
       .flatMap((log) => {
         const parsed = escrowInterface.parseLog(log)
-        return parsed?.name === 'OrderOpened' ? [String(parsed.args.orderId) as Hex] : []
+        return parsed?.name === 'OrderOpened' ? [asHex(String(parsed.args.orderId))] : []
       }),
   )
 }

@@ -1,7 +1,7 @@
 import { InferenceEscrow__factory } from '@opg/bindings'
 import type { Provider } from 'ethers'
 import type { Hex } from '@opg/protocol'
-import { askChain } from './chain.js'
+import { askChain, askContract } from './chain.js'
 import { orderIdOf } from './createWorkOrder.js'
 import { ChainUnavailableError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
@@ -40,7 +40,9 @@ export async function orderStatus(
   const block = await askChain('name its latest block', () => provider.getBlock('latest'))
   if (block === null) throw new ChainUnavailableError({ action: 'name its latest block', cause: 'it has none' })
   const contract = InferenceEscrow__factory.connect(escrow.escrow, provider)
-  const view = await askChain('read an order', () => contract.orders(orderId, { blockTag: block.number }))
+  const view = await askContract(provider, { field: 'escrow', address: escrow.escrow, action: 'read an order' }, () =>
+    contract.orders(orderId, { blockTag: block.number }),
+  )
   const { amount, released, networkBps, royaltyBps, openedAt, closed } = view
   const at = { orderId, block: block.number }
   if (openedAt === 0n) return { status: 'unknown', ...at }

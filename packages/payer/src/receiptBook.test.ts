@@ -171,7 +171,7 @@ describe('ReceiptBook', () => {
   it('refuses receipts that prove nothing: a stranger’s, another order’s, another node’s', async () => {
     const { book } = await bookOf([])
     const plain = { seq: 0n, requestId: ORDER_ID, fee: 0n, cumulativeFee: 0n }
-    const invalid = (field: string) => expect.objectContaining({ code: 'RECEIPT_INVALID', field })
+    const invalid = (field: string): unknown => expect.objectContaining({ code: 'RECEIPT_INVALID', field })
     await expect(book.add(signReceipt(plain, strangerWallet))).rejects.toEqual(invalid('signature'))
     const elsewhere = signReceipt({ ...plain, orderId: `0x${'01'.repeat(32)}` })
     await expect(book.add(elsewhere)).rejects.toEqual(invalid('receipt.orderId'))

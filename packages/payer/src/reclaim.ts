@@ -1,10 +1,10 @@
 import { InferenceEscrow__factory } from '@opg/bindings'
 import type { Signer } from 'ethers'
-import { type Hex, InvalidInputError, type Order, type Terms } from '@opg/protocol'
+import type { Hex, Order, Terms } from '@opg/protocol'
 import { type Revert, hashOf, simulate, transact } from './chain.js'
 import { orderIdOf } from './createWorkOrder.js'
 import type { EscrowInfo } from './escrowInfo.js'
-import { checkOrder, checkTerms } from './input.js'
+import { checkList, checkOrder, checkTerms } from './input.js'
 
 const escrowInterface = InferenceEscrow__factory.createInterface()
 
@@ -57,10 +57,9 @@ export async function reclaimMany(
   options: { readonly escrow: EscrowInfo; readonly orders: readonly OrderWithTerms[] },
 ): Promise<readonly Reclaim[]> {
   const { escrow } = options
-  if (!Array.isArray(options.orders)) {
-    throw new InvalidInputError({ field: 'orders', expected: 'an array', value: options.orders })
-  }
-  const targets = options.orders.map((order, i) => targetOf(escrow, order, `orders[${String(i)}].`))
+  const targets = checkList(options.orders, { field: 'orders', min: 0 }).map((order, i) =>
+    targetOf(escrow, order, `orders[${String(i)}].`),
+  )
   const distinct = new Map(targets.map((target) => [target.orderId, target]))
 
   // Somebody else may reclaim one of them in between, which fails the whole transaction: then look again, once.
