@@ -8,7 +8,7 @@ import { check } from './check.js'
 import { contractsModule, MODULE_ID } from './contractsModule.js'
 import { deployPermit2 } from './deployPermit2.js'
 import { DeployFailedError, WrongChainError } from './errors.js'
-import { Journal, type Origin } from './journal.js'
+import { Journal } from './journal.js'
 import { readManifest, removeManifest, writeManifest } from './manifest.js'
 import { LOCAL_CHAIN_ID } from './networks.js'
 import type { Parameters } from './parameters.js'
@@ -53,9 +53,7 @@ export async function deployContracts(options: DeployOptions): Promise<DeployOut
   requireChain(chain, options)
   const journal =
     options.journalFolder === undefined ? undefined : new Journal(`${options.journalFolder}/chain-${String(chain.id)}`)
-  const genesisHash = await genesisHashOf(chain)
-  if (journal?.origin() !== undefined && journal.origin()?.genesisHash !== genesisHash)
-    forgetLocal(chain, options, journal)
+  if (journal !== undefined) await forgetLastChain(chain, options, journal)
 
   const { parameters, log = () => undefined } = options
   const recorded = options.manifestFolder === undefined ? undefined : readManifest(options.manifestFolder, chain.id)
@@ -68,7 +66,7 @@ export async function deployContracts(options: DeployOptions): Promise<DeployOut
   await preflight(chain, options.wallet.address, parameters)
   if (parameters.external?.teeRegistry === null)
     log('There is no registry of TEE keys here: TeeReceiptVerifier is skipped.')
-  const origin = journal?.origin() ?? { genesisHash, block: await chain.provider.getBlockNumber() }
+  const origin = journal?.origin() ?? (await chain.provider.getBlockNumber())
   journal?.begin(origin)
   const deployment = await apply(chain, { ...options, log }, { journal, origin })
   await check(chain, deployment, parameters)
@@ -79,7 +77,7 @@ export async function deployContracts(options: DeployOptions): Promise<DeployOut
 async function apply(
   chain: Chain,
   { wallet, parameters, log }: DeployOptions & { readonly log: (line: string) => void },
-  { journal, origin }: { readonly journal: Journal | undefined; readonly origin: Origin },
+  { journal, origin }: { readonly journal: Journal | undefined; readonly origin: number },
 ): Promise<Deployment> {
   const signer = signingRpc(chain.rpc, wallet, {
     chainId: chain.id,
@@ -148,7 +146,7 @@ function addressesOf(result: DeploymentResult): ReadonlyMap<string, Address> {
 function toDeployment(
   chain: Chain,
   addresses: ReadonlyMap<string, Address>,
-  { parameters: { external }, origin }: { readonly parameters: Parameters; readonly origin: Origin },
+  { parameters: { external }, origin }: { readonly parameters: Parameters; readonly origin: number },
 ): Deployment {
   const address = (name: Deployable): Address => {
     const found = addresses.get(name)
@@ -158,7 +156,7 @@ function toDeployment(
   const teeRegistry = external === undefined ? address('DevTEERegistry') : external.teeRegistry
   return {
     chainId: chain.id,
-    deployedAtBlock: origin.block,
+    deployedAtBlock: origin,
     token: external?.token ?? address('DevOPG'),
     permit2: PERMIT2,
     feePolicy: address('FeePolicy'),
@@ -177,16 +175,10 @@ function requireChain(chain: Chain, { network = LOCAL_NETWORK, parameters }: Dep
   throw new WrongChainError({ network: network.name, expected: network.chainIds, found: chain.id })
 }
 
-async function genesisHashOf(chain: Chain): Promise<string> {
-  return (await chain.provider.getBlock(0))?.hash ?? 'none'
-}
-
-/** A local chain that was started anew has nothing of what was recorded. A public one cannot lose its beginning. */
-function forgetLocal(chain: Chain, options: DeployOptions, journal: Journal): void {
-  if (chain.id !== LOCAL_CHAIN_ID) {
-    throw new DeployFailedError(`${journal.folder} is of another chain with the id ${String(chain.id)}. Move it away.`)
-  }
-  options.log?.('The local chain was started anew: what was recorded of the last one is forgotten.')
+/** A local chain that was started anew has nothing of what was recorded of the last one. */
+async function forgetLastChain(chain: Chain, options: DeployOptions, journal: Journal): Promise<void> {
+  if (chain.id !== LOCAL_CHAIN_ID || journal.origin() === undefined || (await journal.isOf(chain.rpc))) return
+  options.log?.('Nothing that is recorded of the local chain is on it: starting afresh.')
   journal.forget()
   if (options.manifestFolder !== undefined) removeManifest(options.manifestFolder, chain.id)
 }

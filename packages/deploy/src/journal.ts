@@ -1,21 +1,13 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { trackTransaction } from '@nomicfoundation/ignition-core'
 import type { Rpc } from './rpc.js'
 import type { SignedTransaction } from './signingRpc.js'
 
-/** Where a deployment began. */
-export interface Origin {
-  /** Tells one local chain from the next, which has the same id. */
-  readonly genesisHash: string
-  /** No contract of the deployment is older. */
-  readonly block: number
-}
-
 /**
- * Ignition's journal of one chain, and beside it `origin.json` and `sent.jsonl`: the hashes of transactions, written
- * before they are sent. Ignition writes a hash down only afterwards, so a kill in between would leave a contract on
- * chain that the next run deploys again.
+ * Ignition's journal of one chain, and beside it `origin.json` and `sent.jsonl`: signed transactions, written before they
+ * are sent. Ignition writes down that it is going to send, then sends, then writes the hash: killed in between, it would
+ * ask for that hash.
  */
 export class Journal {
   private readonly originPath: string
@@ -28,59 +20,90 @@ export class Journal {
     this.ignitionPath = resolve(folder, 'journal.jsonl')
   }
 
-  origin(): Origin | undefined {
-    return existsSync(this.originPath) ? (readJson(this.originPath) as Origin) : undefined
+  /** The block at which the first run began: no contract of the deployment is older. */
+  origin(): number | undefined {
+    if (!existsSync(this.originPath)) return undefined
+    return (JSON.parse(readFileSync(this.originPath, 'utf8')) as { readonly block: number }).block
   }
 
-  begin(origin: Origin): void {
+  begin(block: number): void {
     mkdirSync(this.folder, { recursive: true })
-    writeFileSync(this.originPath, JSON.stringify(origin), { flush: true })
+    writeFileSync(this.originPath, JSON.stringify({ block }), { flush: true })
+  }
+
+  /** Whether the chain knows any of its transactions. One that knows none was started anew since. */
+  async isOf(rpc: Rpc): Promise<boolean> {
+    for (const { hash } of this.lines(this.sentPath).filter(isSent)) {
+      if ((await rpc.request({ method: 'eth_getTransactionByHash', params: [hash] })) !== null) return true
+    }
+    return false
   }
 
   forget(): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  willSend({ nonce, hash }: SignedTransaction): void {
-    appendFileSync(this.sentPath, `${JSON.stringify({ nonce, hash })}\n`, { flush: true })
+  willSend({ nonce, hash, signed }: SignedTransaction): void {
+    appendFileSync(this.sentPath, `\n${JSON.stringify({ nonce, hash, signed })}`, { flush: true })
   }
 
-  /** Tells Ignition of transactions that reached the chain before their hash reached its journal. */
+  /** Brings Ignition's journal up to what was sent, or surely was not, before a kill. */
   async recover(rpc: Rpc): Promise<void> {
-    const journaled = new Set(
-      this.lines(this.ignitionPath)
-        .filter(isSend)
-        .map(({ nonce }) => nonce),
-    )
-    for (const line of this.lines(this.sentPath)) {
-      if (!isSent(line) || journaled.has(line.nonce)) continue
-      const known = await rpc.request({ method: 'eth_getTransactionByHash', params: [line.hash] })
-      // Signed but never sent, or dropped: Ignition sends it again.
-      if (known === null) continue
-      await trackTransaction(this.folder, line.hash, rpc, 1)
-      journaled.add(line.nonce)
+    // Ignition rewrites this list in place, and reads it back; nothing else needs it.
+    const addresses = resolve(this.folder, 'deployed_addresses.json')
+    if (existsSync(addresses) && parsed(readFileSync(addresses, 'utf8')) === undefined) rmSync(addresses)
+
+    const sent = this.lines(this.sentPath).filter(isSent)
+    const journaled = new Set(this.lines(this.ignitionPath).filter(ofType('TRANSACTION_SEND')).map(nonceOf))
+    const signed = new Set(sent.map(nonceOf))
+    this.dropLines((line) => isPrepare(line) && !signed.has(nonceOf(line)) && !journaled.has(nonceOf(line)))
+    for (const transaction of sent) {
+      if (journaled.has(transaction.nonce)) continue
+      const known = await rpc.request({ method: 'eth_getTransactionByHash', params: [transaction.hash] })
+      // The same bytes again: at most one of them counts.
+      if (known === null) await rpc.request({ method: 'eth_sendRawTransaction', params: [transaction.signed] })
+      await trackTransaction(this.folder, transaction.hash, rpc, 1)
     }
   }
 
+  private dropLines(isDropped: (line: unknown) => boolean): void {
+    const kept = this.lines(this.ignitionPath).filter((line) => !isDropped(line))
+    if (kept.length === rawLines(this.ignitionPath).length) return
+    writeFileSync(`${this.ignitionPath}.tmp`, kept.map((line) => `\n${JSON.stringify(line)}`).join(''), { flush: true })
+    renameSync(`${this.ignitionPath}.tmp`, this.ignitionPath)
+  }
+
+  /** The lines that were written whole: a kill may have cut one off, and then what it announced did not happen yet. */
   private lines(path: string): readonly unknown[] {
-    if (!existsSync(path)) return []
-    const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean)
-    return lines.map((line): unknown => JSON.parse(line))
+    return rawLines(path)
+      .map(parsed)
+      .filter((line) => line !== undefined)
   }
 }
 
-function isSend(line: unknown): line is { readonly type: string; readonly nonce: number } {
-  return hasType(line) && line.type === 'TRANSACTION_SEND' && 'nonce' in line
+function rawLines(path: string): readonly string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : []
 }
 
-function hasType(line: unknown): line is { readonly type: unknown } {
-  return typeof line === 'object' && line !== null && 'type' in line
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
-function isSent(line: unknown): line is { readonly nonce: number; readonly hash: string } {
-  return typeof line === 'object' && line !== null && 'nonce' in line && 'hash' in line
+function ofType(type: string): (line: unknown) => line is { readonly nonce: number } {
+  return (line): line is { readonly nonce: number } =>
+    typeof line === 'object' && line !== null && 'type' in line && line.type === type && 'nonce' in line
 }
 
-function readJson(path: string): unknown {
-  return JSON.parse(readFileSync(path, 'utf8'))
+const isPrepare = ofType('TRANSACTION_PREPARE_SEND')
+
+function isSent(line: unknown): line is Omit<SignedTransaction, 'data'> {
+  return typeof line === 'object' && line !== null && 'nonce' in line && 'hash' in line && 'signed' in line
+}
+
+function nonceOf({ nonce }: { readonly nonce: number }): number {
+  return nonce
 }

@@ -6,6 +6,7 @@ export interface SignedTransaction {
   readonly nonce: number
   readonly hash: string
   readonly data: string
+  readonly signed: string
 }
 
 interface TransactionParams {
@@ -20,8 +21,8 @@ interface TransactionParams {
 }
 
 /**
- * An endpoint that signs `eth_sendTransaction` with a key that never leaves this process. `beforeSend` sees the hash
- * before anybody else can: what it writes down is enough to find the transaction again after a kill.
+ * An endpoint that signs `eth_sendTransaction` with a key that never leaves this process. `beforeSend` sees the
+ * transaction before anybody else can: what it writes down is enough to finish sending after a kill.
  */
 export function signingRpc(
   rpc: Rpc,
@@ -34,7 +35,7 @@ export function signingRpc(
       if (call.method !== 'eth_sendTransaction') return await rpc.request(call)
       const [params] = call.params as readonly [TransactionParams]
       const signed = await wallet.signTransaction(toTransaction(params, options.chainId))
-      options.beforeSend({ nonce: Number(params.nonce), hash: keccak256(signed), data: params.data ?? '0x' })
+      options.beforeSend({ nonce: Number(params.nonce), hash: keccak256(signed), data: params.data ?? '0x', signed })
       return await rpc.request({ method: 'eth_sendRawTransaction', params: [signed] })
     },
   }
