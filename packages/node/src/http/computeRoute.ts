@@ -10,8 +10,9 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ComputeBackend, ComputePath, PreparedCall } from '../compute/backend.js'
 import type { Logger } from '../edge.js'
-import type { PaidAnswer, PaidService } from '../service/types.js'
+import type { PaidAnswer, PaidCall, PaidService } from '../service/types.js'
 import { HttpError, errorAnswer, isInternal, refusalAnswer, type ErrorAnswer } from './errors.js'
+import { errorFields } from './errorFields.js'
 import { paymentBody, type NodeInfo } from './info.js'
 import { parseJsonBody } from './jsonBody.js'
 import { sendError } from './sendError.js'
@@ -52,7 +53,8 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
     }
     if (work.call.isStreamed) return serveStream({ paid, work, reply, options })
     // The work of a buffered answer goes on when the client leaves: asking again with the same index gets it.
-    const answer = await options.service.serve({ ...paid, signal: options.stop })
+    const run: PaidCall['run'] = (io) => work.call.run({ ...io, signal: AbortSignal.any([io.signal, options.stop]) })
+    const answer = await options.service.serve({ ...paid, run, signal: options.stop })
     if (!isAnswer(answer)) return sendError(reply, problemAnswer(answer, work, options))
     return reply
       .header(RECEIPT_HEADER, encodeReceiptHeader(answer.signedReceipt))
@@ -63,7 +65,7 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
 }
 
 async function serveStream(input: {
-  readonly paid: Omit<Parameters<PaidService['serve']>[0], 'signal' | 'onChunk'>
+  readonly paid: Omit<PaidCall, 'signal' | 'onChunk'>
   readonly work: Work
   readonly reply: FastifyReply
   readonly options: ComputeRouteOptions
@@ -177,9 +179,5 @@ function paymentOf({ backend, call }: Work, info: NodeInfo): unknown {
 }
 
 function reportInternal(error: unknown, logger: Logger): void {
-  if (isInternal(error)) logger.error({ error: nameOf(error) }, 'a request failed inside the node')
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
+  if (isInternal(error)) logger.error(errorFields(error), 'a request failed inside the node')
 }

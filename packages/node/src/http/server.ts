@@ -6,6 +6,7 @@ import type { Logger } from '../edge.js'
 import type { PaidService } from '../service/types.js'
 import { computeRoute } from './computeRoute.js'
 import { HttpError, errorAnswer, isInternal } from './errors.js'
+import { errorFields } from './errorFields.js'
 import { infoBody, type NodeInfo } from './info.js'
 import { orderRoutes, type PublicBooks } from './orderRoutes.js'
 import { sendError } from './sendError.js'
@@ -62,8 +63,7 @@ export function createNodeServer(options: NodeServerOptions): FastifyInstance {
     done(null, body)
   })
   app.setErrorHandler((error, _request, reply) => {
-    if (isInternal(error))
-      logger.error({ error: error instanceof Error ? error.name : typeof error }, 'a request failed inside the node')
+    if (isInternal(error)) logger.error(errorFields(error), 'a request failed inside the node')
     return sendError(reply, errorAnswer(error))
   })
   app.setNotFoundHandler(() => {
