@@ -124,8 +124,10 @@ export function amount(row: Row, column: string): bigint {
 
 export function bytes(row: Row, column: string): Uint8Array {
   const value = row[column]
-  if (!(value instanceof Uint8Array)) throw unexpected(column)
-  return value
+  if (value instanceof Uint8Array) return value
+  // What the driver gives where it reads several rows.
+  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  throw unexpected(column)
 }
 
 /** A column that only this package writes, so its form is known. */

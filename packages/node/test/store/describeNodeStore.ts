@@ -14,7 +14,13 @@ export interface StoreFixture {
   remove(): Promise<void>
 }
 
-const ATTEMPT: OutboxAttempt = { raw: '0x02', hash: hash('tx'), maxFeePerGas: 1n, maxPriorityFeePerGas: 1n, signedAtMs: 0 }
+const ATTEMPT: OutboxAttempt = {
+  raw: '0x02',
+  hash: hash('tx'),
+  maxFeePerGas: 1n,
+  maxPriorityFeePerGas: 1n,
+  signedAtMs: 0,
+}
 
 /** What every store of a node must do. */
 export function describeNodeStore(name: string, create: () => Promise<StoreFixture>): void {
@@ -115,7 +121,9 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
       it('never admits more than the order holds, under many parallel requests of two processes', async () => {
         const order = await openOrder(store, { amount: 100n })
         const other = await another()
-        const wishes = Array.from({ length: 60 }, (_, i) => (i % 2 === 0 ? store : other).reserve(wish(order, BigInt(i), 7n)))
+        const wishes = Array.from({ length: 60 }, (_, i) =>
+          (i % 2 === 0 ? store : other).reserve(wish(order, BigInt(i), 7n)),
+        )
         const outcomes = await Promise.all(wishes)
         expect(outcomes.filter((outcome) => outcome.status === 'reserved')).toHaveLength(14)
         expect((await present(order.orderId)).reserved).toBe(98n)
@@ -134,7 +142,9 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         await reserved(store, order, 0n, 10n)
         await commit(order, 1n, 10n)
         for (const index of [0n, 1n]) {
-          expect((await store.reserve({ ...wish(order, index, 10n), requestId: hash('other') })).status).toBe('conflict')
+          expect((await store.reserve({ ...wish(order, index, 10n), requestId: hash('other') })).status).toBe(
+            'conflict',
+          )
         }
       })
 
@@ -185,7 +195,11 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         await store.commit(a, commitmentOf(order, a, { fee: 0n }))
         await store.commit(d, commitmentOf(order, d, { fee: 7n }))
         const receipts = (await store.receipts(order.orderId, { from: 0n, limit: 10 })).map(({ receipt }) => receipt)
-        expect(receipts.map(({ seq, cumulativeFee }) => [seq, cumulativeFee])).toEqual([[0n, 5n], [1n, 5n], [2n, 12n]])
+        expect(receipts.map(({ seq, cumulativeFee }) => [seq, cumulativeFee])).toEqual([
+          [0n, 5n],
+          [1n, 5n],
+          [2n, 12n],
+        ])
         const after = await present(order.orderId)
         expect(after.cumulativeFee).toBe(12n)
         expect(after.reserved).toBe(0n)
@@ -245,7 +259,9 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         const stale = await reserved(paused, order, 0n, 10n)
         clock.advance(LEASE_MS)
         const fresh = await reserved(store, order, 0n, 10n)
-        await expect(paused.commit(stale, commitmentOf(order, stale, { fee: 10n }))).rejects.toBeInstanceOf(ReservationLostError)
+        await expect(paused.commit(stale, commitmentOf(order, stale, { fee: 10n }))).rejects.toBeInstanceOf(
+          ReservationLostError,
+        )
         await paused.abandon(stale) // must not give back what is another's now
         await store.commit(fresh, commitmentOf(order, fresh, { fee: 10n }))
         expect((await present(order.orderId)).cumulativeFee).toBe(10n)
@@ -280,9 +296,18 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         const stale = await lane()
         clock.advance(LEASE_MS)
         await lane(other)
-        const late = store.recordEntry(stale, { kind: 'claim', nonce: 0, data: '0x', gasLimit: 1n, settlements: [], attempt: ATTEMPT })
+        const late = store.recordEntry(stale, {
+          kind: 'claim',
+          nonce: 0,
+          data: '0x',
+          gasLimit: 1n,
+          settlements: [],
+          attempt: ATTEMPT,
+        })
         await expect(late).rejects.toBeInstanceOf(LaneLostError)
-        await expect(store.planSettlements(stale, [{ orderId: order.orderId, close: 'idle' }])).rejects.toBeInstanceOf(LaneLostError)
+        await expect(store.planSettlements(stale, [{ orderId: order.orderId, close: 'idle' }])).rejects.toBeInstanceOf(
+          LaneLostError,
+        )
         expect(await store.entries()).toEqual([])
       })
     })
@@ -314,7 +339,14 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         await commit(order, 0n, 10n)
         const lease = await lane()
         const settlements = await store.planSettlements(lease, [{ orderId: order.orderId, close: undefined }])
-        await store.recordEntry(lease, { kind: 'settle', nonce: 0, data: '0x', gasLimit: 1n, settlements, attempt: ATTEMPT })
+        await store.recordEntry(lease, {
+          kind: 'settle',
+          nonce: 0,
+          data: '0x',
+          gasLimit: 1n,
+          settlements,
+          attempt: ATTEMPT,
+        })
         expect(await store.planSettlements(lease, [{ orderId: order.orderId, close: undefined }])).toEqual([])
       })
     })
@@ -322,7 +354,14 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
     describe('the outbox', () => {
       it('shows a written transaction to the process that comes after', async () => {
         const lease = await lane()
-        await store.recordEntry(lease, { kind: 'claim', nonce: 5, data: '0xabcd', gasLimit: 9n, settlements: [], attempt: ATTEMPT })
+        await store.recordEntry(lease, {
+          kind: 'claim',
+          nonce: 5,
+          data: '0xabcd',
+          gasLimit: 9n,
+          settlements: [],
+          attempt: ATTEMPT,
+        })
         const [entry] = await (await another()).pendingEntries()
         expect(entry).toMatchObject({ kind: 'claim', nonce: 5, data: '0xabcd', gasLimit: 9n, attempts: [ATTEMPT] })
       })
@@ -338,7 +377,11 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
         const order = await openOrder(store)
         await commit(order, 0n, 10n)
         const id = await settle(order, { cumulativeFee: 10n, block: 7 })
-        expect(await present(order.orderId)).toMatchObject({ released: 10n, inFlight: false, unsettledSinceMs: undefined })
+        expect(await present(order.orderId)).toMatchObject({
+          released: 10n,
+          inFlight: false,
+          unsettledSinceMs: undefined,
+        })
 
         const lease = await lane()
         await store.unbook(lease, id)
@@ -350,10 +393,20 @@ export function describeNodeStore(name: string, create: () => Promise<StoreFixtu
       })
     })
 
-    async function settle(order: StoredOrder, result: { readonly cumulativeFee: bigint; readonly block: number }): Promise<number> {
+    async function settle(
+      order: StoredOrder,
+      result: { readonly cumulativeFee: bigint; readonly block: number },
+    ): Promise<number> {
       const lease = await lane()
       const settlements = await store.planSettlements(lease, [{ orderId: order.orderId, close: undefined }])
-      const entry = await store.recordEntry(lease, { kind: 'settle', nonce: 0, data: '0x', gasLimit: 1n, settlements, attempt: ATTEMPT })
+      const entry = await store.recordEntry(lease, {
+        kind: 'settle',
+        nonce: 0,
+        data: '0x',
+        gasLimit: 1n,
+        settlements,
+        attempt: ATTEMPT,
+      })
       const { orderId } = order
       const row = { orderId, outcome: 'settled', settled: true, closed: false, cumulativeFee: result.cumulativeFee }
       const block = { number: result.block, hash: ZERO_BYTES32 }

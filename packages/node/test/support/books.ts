@@ -11,7 +11,14 @@ import {
   termsHash,
 } from '@opg/protocol'
 import { id as keccakText } from 'ethers'
-import type { Commitment, NodeStore, OrderSnapshot, ReceiptPosition, Reservation, StoredOrder } from '../../src/store/types.js'
+import type {
+  Commitment,
+  NodeStore,
+  OrderSnapshot,
+  ReceiptPosition,
+  Reservation,
+  StoredOrder,
+} from '../../src/store/types.js'
 
 /** Made-up values for tests of the books alone: no chain, no keys. */
 export const NODE = '0x1111111111111111111111111111111111111111'
@@ -34,7 +41,11 @@ export function hash(text: string): Hex {
 let nonce = 0n
 
 /** An order with its id; each has its own nonce. */
-export function anOrder(overrides: Partial<Order> = {}): { readonly orderId: Hex; readonly terms: Terms; readonly order: Order } {
+export function anOrder(overrides: Partial<Order> = {}): {
+  readonly orderId: Hex
+  readonly terms: Terms
+  readonly order: Order
+} {
   nonce += 1n
   const order: Order = {
     payer: '0x4444444444444444444444444444444444444444',
@@ -63,7 +74,12 @@ export function wish(order: StoredOrder, index: bigint, maxFee: bigint): Paramet
 }
 
 /** Reserves, and fails the test if that is refused. */
-export async function reserved(store: NodeStore, order: StoredOrder, index: bigint, maxFee: bigint): Promise<Reservation> {
+export async function reserved(
+  store: NodeStore,
+  order: StoredOrder,
+  index: bigint,
+  maxFee: bigint,
+): Promise<Reservation> {
   const outcome = await store.reserve(wish(order, index, maxFee))
   if (outcome.status !== 'reserved') throw new TypeError(`expected a reservation, got ${outcome.status}`)
   return outcome.reservation
