@@ -1,0 +1,149 @@
+import { loadFixture, takeSnapshot, time } from '@nomicfoundation/hardhat-network-helpers'
+import { expect } from 'chai'
+import { MaxUint256 } from 'ethers'
+import type { HostileToken } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileToken'
+import {
+  GAS_PER_ORDER,
+  OPG,
+  PERMIT2_ADDRESS,
+  deploy,
+  deployAround,
+  makeOrder,
+  openOrder,
+  settleRow,
+  settleRows,
+  settlementEvidence,
+  signOrder,
+} from '../support/fixture'
+import { installPermit2 } from '../support/permit2'
+
+const Mood = { Honest: 0, TakesFee: 1, RevertsForPayee: 2, FalseForPayee: 3, RevertBombForPayee: 4 } as const
+
+async function hostileTokenFixture() {
+  await installPermit2()
+  const token = await deploy<HostileToken>('HostileToken')
+  const world = await deployAround(await token.getAddress())
+  for (const payer of [world.payer, world.otherPayer]) {
+    await token.mint(payer, 1_000n * OPG)
+    await token.connect(payer).approve(PERMIT2_ADDRESS, MaxUint256)
+    await token.connect(payer).approve(world.home.escrow, MaxUint256)
+  }
+  return { ...world, token }
+}
+
+describe('attacks by tokens', () => {
+  it('fee-on-transfer token: no order opens, by any way in (E1)', async () => {
+    const f = await loadFixture(hostileTokenFixture)
+    await f.token.setMood(Mood.TakesFee, f.home.escrow)
+    const order = await makeOrder(f)
+    const signed = await signOrder(f, f.payer, order)
+    const second = await signOrder(f, f.otherPayer, await makeOrder(f, { payer: f.otherPayer.address }))
+    const received = (order.amount * 99n) / 100n
+    await expect(f.escrow.open(f.terms, signed))
+      .to.be.revertedWithCustomError(f.escrow, 'AmountMismatch')
+      .withArgs(order.amount, received)
+    await expect(f.escrow.connect(f.payer).openFunded(f.terms, order))
+      .to.be.revertedWithCustomError(f.escrow, 'AmountMismatch')
+      .withArgs(order.amount, received)
+    await expect(f.escrow.openBatch(f.terms, [signed, second], GAS_PER_ORDER))
+      .to.be.revertedWithCustomError(f.escrow, 'AmountMismatch')
+      .withArgs(2n * order.amount, 2n * received)
+    expect(await f.token.balanceOf(f.escrow)).to.equal(0n)
+  })
+
+  for (const mood of ['RevertsForPayee', 'FalseForPayee', 'RevertBombForPayee'] as const) {
+    it(`token that refuses the payer (${mood}): a refund becomes its credit and blocks nobody (F14, E8)`, async () => {
+      const f = await loadFixture(hostileTokenFixture)
+      const refused = await openOrder(f)
+      const other = await openOrder(f, { payer: f.otherPayer.address }, { signer: f.otherPayer })
+      await f.token.setMood(Mood[mood], f.payer)
+
+      const rows = [settleRow(refused.order, 4n * OPG, { close: true }), settleRow(other.order, 4n * OPG, { close: true })]
+      const sent = settleRows(f, rows)
+      await expect(sent).to.emit(f.escrow, 'RefundCredited').withArgs(refused.orderId, f.payer.address, 6n * OPG)
+      await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.otherPayer], [0n, 6n * OPG])
+      expect(await f.escrow.credits(f.payer)).to.equal(6n * OPG)
+
+      // It can be claimed to another address, by the payer only.
+      await expect(f.escrow.connect(f.payer).claimTo(f.stranger)).to.changeTokenBalance(f.token, f.stranger, 6n * OPG)
+    })
+  }
+
+  it('token that refuses the payer at release and at reclaim: the order closes all the same (F14, E6)', async () => {
+    const f = await loadFixture(hostileTokenFixture)
+    const released = await openOrder(f)
+    const reclaimed = await openOrder(f)
+    await f.token.setMood(Mood.RevertsForPayee, f.payer)
+    await expect(f.escrow.connect(f.node).release(f.terms, released.order)).to.emit(f.escrow, 'RefundCredited')
+    await time.increaseTo(reclaimed.order.claimBy)
+    await expect(f.escrow.reclaim(f.terms, reclaimed.order)).to.emit(f.escrow, 'RefundCredited')
+    expect(await f.escrow.credits(f.payer)).to.equal(20n * OPG)
+    await f.token.setMood(Mood.Honest, f.payer)
+    await expect(f.escrow.claim(f.payer)).to.changeTokenBalance(f.token, f.payer, 20n * OPG)
+  })
+
+  it('token that refuses the node: its claim reverts and its credit stays', async () => {
+    const f = await loadFixture(hostileTokenFixture)
+    const { order } = await openOrder(f)
+    await settleRows(f, [settleRow(order, OPG)])
+    await f.token.setMood(Mood.RevertsForPayee, f.node)
+    await expect(f.escrow.claim(f.node)).to.be.revertedWithoutReason()
+    expect(await f.escrow.credits(f.node)).to.equal((OPG * 92n) / 100n)
+    await expect(f.escrow.connect(f.node).claimTo(f.stranger)).to.changeTokenBalance(f.token, f.stranger, (OPG * 92n) / 100n)
+  })
+
+  it('relayer starves the refund of gas: the call reverts, and no refund turns into a credit (F14)', async () => {
+    const f = await loadFixture(hostileTokenFixture)
+    const { order } = await openOrder(f)
+    const rows = [settleRow(order, 4n * OPG, { close: true })]
+    const evidence = await settlementEvidence(f, f.node, rows)
+    const ample = await f.escrow.settle.estimateGas(f.terms, rows, evidence)
+    const before = await takeSnapshot()
+    for (let gasLimit = ample; gasLimit > (ample * 9n) / 10n; gasLimit -= ample / 500n) {
+      const sent = await f.escrow.settle(f.terms, rows, evidence, { gasLimit }).catch(() => undefined)
+      if (sent !== undefined) expect(await f.escrow.credits(f.payer)).to.equal(0n)
+      await before.restore()
+    }
+  })
+
+  for (const during of ['settle', 'reclaim', 'claim', 'open', 'openBatch', 'openFunded'] as const) {
+    for (const callback of ['open', 'openBatch', 'openFunded', 'settle', 'settleWithClaim', 'release', 'reclaim', 'claim', 'multicall'] as const) {
+      it(`re-entrant token calls ${callback} during ${during}: it is refused (E1, E5)`, async () => {
+        const f = await loadFixture(hostileTokenFixture)
+        const { order } = await openOrder(f)
+        const rows = [settleRow(order, OPG, { close: true })]
+        const evidence = await settlementEvidence(f, f.node, rows)
+        const signed = await signOrder(f, f.payer, await makeOrder(f))
+        const encode = f.escrow.interface
+        const release = encode.encodeFunctionData('release', [{ ...f.terms, node: f.home.token }, order])
+        const data = {
+          open: encode.encodeFunctionData('open', [f.terms, signed]),
+          openBatch: encode.encodeFunctionData('openBatch', [f.terms, [signed], GAS_PER_ORDER]),
+          openFunded: encode.encodeFunctionData('openFunded', [f.terms, signed.order]),
+          settle: encode.encodeFunctionData('settle', [f.terms, rows, evidence]),
+          settleWithClaim: encode.encodeFunctionData('settleWithClaim', [f.terms, rows, evidence]),
+          release,
+          reclaim: encode.encodeFunctionData('reclaim', [f.terms, order]),
+          claim: encode.encodeFunctionData('claim', [f.node.address]),
+          multicall: encode.encodeFunctionData('multicall', [[encode.encodeFunctionData('claim', [f.node.address])]]),
+        }[callback]
+        if (during === 'claim') await settleRows(f, [settleRow(order, OPG)])
+        if (during === 'reclaim') await time.increaseTo(order.claimBy)
+        const fresh = await signOrder(f, f.payer, await makeOrder(f))
+        await f.token.setCallback(f.home.escrow, data)
+        const calls = {
+          settle: () => f.escrow.settle(f.terms, rows, evidence),
+          reclaim: () => f.escrow.reclaim(f.terms, order),
+          claim: () => f.escrow.claim(f.node),
+          open: () => f.escrow.open(f.terms, fresh),
+          openBatch: () => f.escrow.openBatch(f.terms, [fresh], GAS_PER_ORDER * 10n),
+          openFunded: () => f.escrow.connect(f.payer).openFunded(f.terms, fresh.order),
+        }
+        await calls[during]()
+        expect(await f.token.callee()).to.equal('0x0000000000000000000000000000000000000000')
+        expect(await f.token.callbackSucceeded()).to.equal(false)
+        expect(await f.token.callbackAnswer()).to.equal(f.escrow.interface.getError('ReentrancyGuardReentrantCall')?.selector)
+      })
+    }
+  }
+})
