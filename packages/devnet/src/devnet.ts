@@ -86,7 +86,7 @@ const WALLETS = 20
 export async function startDevnet(options: AnvilOptions = {}): Promise<Devnet> {
   const anvil = await startAnvil({ accounts: WALLETS, ...options })
   try {
-    return await attach({ rpcUrl: anvil.rpcUrl }, anvil.stop)
+    return await attach({ rpcUrl: anvil.rpcUrl }, () => anvil.stop())
   } catch (error) {
     await anvil.stop()
     throw error

@@ -6,6 +6,7 @@ import {
   AnvilStartError,
   attachDevnet,
   type Devnet,
+  type DevnetAddress,
   SnapshotUnknownError,
   startAnvil,
   startDevnet,
@@ -84,7 +85,7 @@ describe('devnet', () => {
 
   it('can be attached to from what JSON can carry', async () => {
     const { rpcUrl, deployment } = devnet
-    const other = await attachDevnet(JSON.parse(JSON.stringify({ rpcUrl, deployment })))
+    const other = await attachDevnet(JSON.parse(JSON.stringify({ rpcUrl, deployment })) as DevnetAddress)
     await other.mint(other.wallets[7].address, 4n)
     await other.stop()
     expect(await devnet.contracts.token.balanceOf(devnet.wallets[7].address)).toBe(4n)
