@@ -262,6 +262,14 @@ describe('openBatch', () => {
     })
   })
 
+  it('says that a pull may need more gas, where an order fails only in the batch', async () => {
+    await approvePermit2(payer, { token: escrow.token })
+    const { signed } = await signOrder()
+    const starved = await openBatch(relayer, { escrow, terms, signedOrders: [signed], gasPerOrder: 1_000 })
+    expect(starved).toMatchObject({ status: 'nothing-to-open', orders: [{ status: 'failed', reason: 'PullFailed' }] })
+    expect((await openBatch(relayer, { escrow, terms, signedOrders: [signed] })).status).toBe('sent')
+  })
+
   it('says what all orders of a batch share and the escrow refuses', async () => {
     const { signed } = await signOrder()
     const withoutCode = { ...terms, verifier: parseAddress(payer.address) }
