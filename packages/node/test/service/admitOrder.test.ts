@@ -25,7 +25,13 @@ describe('admitOrder', () => {
 
   it('admits an order that the chain confirms, as often as it is sent', async () => {
     const order = await world.open()
-    const admitted = { status: 'admitted', orderId: order.orderId, amount: 1_000n, held: 1_000n, claimBy: order.order.claimBy }
+    const admitted = {
+      status: 'admitted',
+      orderId: order.orderId,
+      amount: 1_000n,
+      held: 1_000n,
+      claimBy: order.order.claimBy,
+    }
     expect(await node.service.admitOrder(orderInput(order))).toEqual(admitted)
     expect(await node.service.admitOrder(orderInput(order))).toEqual(admitted)
   })
@@ -53,9 +59,17 @@ describe('admitOrder', () => {
   it.each([
     ['another node', { node: '0x9999999999999999999999999999999999999999' }, 'wrong-node'],
     ['a model that is not served', { modelId: hash('other') }, 'wrong-model'],
-    ['a verifier that the payer wrote itself', { verifier: '0x9999999999999999999999999999999999999999' }, 'wrong-verifier'],
+    [
+      'a verifier that the payer wrote itself',
+      { verifier: '0x9999999999999999999999999999999999999999' },
+      'wrong-verifier',
+    ],
     ["somebody else's evidence key (F8)", { evidenceKey: hash('key') }, 'wrong-evidence-key'],
-    ['a facilitator who takes the node its share (F2)', { facilitator: '0x9999999999999999999999999999999999999999', facilitatorBps: 2_000 }, 'share-too-low'],
+    [
+      'a facilitator who takes the node its share (F2)',
+      { facilitator: '0x9999999999999999999999999999999999999999', facilitatorBps: 2_000 },
+      'share-too-low',
+    ],
   ] as const)('refuses an order for %s', async (_, terms, reason) => {
     const strict = await world.openNode({ gate: { minNetNodeBps: 9_000 } })
     const order = reason === 'share-too-low' ? await world.open({ terms }) : await world.draft({ terms })
@@ -133,7 +147,11 @@ describe('admitOrder', () => {
   ])('names the field of malformed input: %s', async (_, value, field) => {
     const good = toWire({ terms: world.terms(), order: (await world.draft()).order })
     const input =
-      field === 'order.amount' ? { ...good, order: { ...good.order, amount: value } } : value === 'extra' ? { ...good, extra: 1 } : value
+      field === 'order.amount'
+        ? { ...good, order: { ...good.order, amount: value } }
+        : value === 'extra'
+          ? { ...good, extra: 1 }
+          : value
     const admission = await node.service.admitOrder(input)
     expect(admission).toMatchObject({ status: 'refused', reason: 'malformed', httpStatus: 400 })
     if (admission.status === 'refused') expect(admission.detail).toContain(field)

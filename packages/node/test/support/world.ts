@@ -175,7 +175,10 @@ export class World {
   }
 
   /** A request for `body`, signed by the order's requester. */
-  signRequest(order: OpenOrder, input: { readonly index: bigint } & Partial<InferenceRequest> & { readonly body?: string }): SignedRequest {
+  signRequest(
+    order: OpenOrder,
+    input: { readonly index: bigint } & Partial<InferenceRequest> & { readonly body?: string },
+  ): SignedRequest {
     const { body = BODY, ...overrides } = input
     const request: InferenceRequest = {
       orderId: order.orderId,
@@ -189,14 +192,20 @@ export class World {
     return { request, signature: order.requester.signingKey.sign(digest).serialized as Hex }
   }
 
-  signClose(order: OpenOrder, by: Wallet = order.payer): { readonly closeRequest: CloseRequest; readonly signature: Hex } {
+  signClose(
+    order: OpenOrder,
+    by: Wallet = order.payer,
+  ): { readonly closeRequest: CloseRequest; readonly signature: Hex } {
     const closeRequest = { orderId: order.orderId, expiresAt: Math.floor(Date.now() / 1000) + 600 }
     const digest = structDigest(this.separator, { name: 'CloseRequest', value: closeRequest })
     return { closeRequest, signature: by.signingKey.sign(digest).serialized as Hex }
   }
 
   /** A paid call whose answer is `answer N` and costs 10 + 5. */
-  call(order: OpenOrder, input: { readonly index: bigint } & Partial<PaidCall> & { readonly maxFee?: bigint; readonly body?: never }): PaidCall {
+  call(
+    order: OpenOrder,
+    input: { readonly index: bigint } & Partial<PaidCall> & { readonly maxFee?: bigint; readonly body?: never },
+  ): PaidCall {
     const { index, maxFee = 100n, ...overrides } = input
     return {
       path: PATH,
