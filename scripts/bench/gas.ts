@@ -42,7 +42,9 @@ async function main(args: readonly string[]): Promise<void> {
     }
     const rsaMeaning = 'one RSA-PSS 2048 verification, execution only, modulus cached'
     console.log(`${'rsaPss2048Exec'.padEnd(20)} ${rsa.rsaPss2048Exec.toLocaleString('en').padStart(9)}  ${rsaMeaning}`)
-    console.log(`${'rsaPss2048ExecOsaka'.padEnd(20)} ${rsa.rsaPss2048ExecOsaka.toLocaleString('en').padStart(9)}  the same on osaka rules`)
+    console.log(
+      `${'rsaPss2048ExecOsaka'.padEnd(20)} ${rsa.rsaPss2048ExecOsaka.toLocaleString('en').padStart(9)}  the same on osaka rules`,
+    )
     if (args.includes('--json')) console.log(JSON.stringify({ ...figures, ...rsa }))
   } finally {
     await devnet.stop()

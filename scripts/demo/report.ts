@@ -1,0 +1,76 @@
+import { formatOpg } from '@opg/protocol'
+import type { Bought } from './agents.js'
+import type { Books } from './books.js'
+
+/** The demo could not go on; the message says why. */
+export class DemoError extends Error {
+  readonly code = 'DEMO_FAILED'
+  override readonly name = 'DemoError'
+}
+
+export type DemoResult = Bought &
+  Books & { readonly chainId: number; readonly orders: number; readonly seconds: number }
+
+/** Says on stderr what happens now. */
+export function progress(step: string): void {
+  console.error(`· ${step}`)
+}
+
+/** The table on stdout, and with `json` the figures as one last line. */
+export function printReport(result: DemoResult, { json }: { readonly json: boolean }): void {
+  const gasPerInference = Math.round(Number(result.gas) / result.inferences)
+  const rows: readonly (readonly [string, bigint])[] = [
+    ['locked', result.locked],
+    ['to the node', result.node],
+    ['to the model owner', result.model],
+    ['to the network', result.network],
+    ['to the facilitator', result.facilitator],
+    ['back to payers, by closing', result.refunded],
+    ['back to payers, reclaimed', result.reclaimed],
+    ['still open', result.open],
+  ]
+  const lines = [
+    '',
+    ...result.payers.map(({ payer, locked, back }, index) => {
+      return line(
+        `payer ${String(index + 1)} ${payer.slice(0, 10)}…`,
+        `${opg(locked - back)} spent of ${opg(locked)} locked`,
+      )
+    }),
+    '',
+    ...rows.map(([name, amount]) => line(name, opg(amount))),
+    '',
+    line('orders', String(result.orders)),
+    line('inferences', String(result.inferences)),
+    line('receipts verified', String(result.receiptsVerified)),
+    line('settlements', String(result.settlements)),
+    line('gas per inference', gasPerInference.toLocaleString('en')),
+    line('seconds', String(result.seconds)),
+  ]
+  console.log(lines.join('\n'))
+  if (json) console.log(JSON.stringify(toJson(result, gasPerInference)))
+}
+
+function toJson(result: DemoResult, gasPerInference: number): object {
+  const { chainId, orders, inferences, receiptsVerified, settlements, seconds } = result
+  const { locked, node, model, network, facilitator, refunded, reclaimed, open } = result
+  const amounts = { locked, node, model, network, facilitator, refunded, reclaimed, open }
+  return {
+    chainId,
+    orders,
+    inferences,
+    receiptsVerified,
+    settlements,
+    ...Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, amount.toString()])),
+    gasPerInference,
+    seconds,
+  }
+}
+
+function opg(amount: bigint): string {
+  return `${formatOpg(amount)} OPG`
+}
+
+function line(name: string, value: string): string {
+  return `${name.padEnd(28)} ${value}`
+}
