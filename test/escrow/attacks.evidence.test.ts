@@ -1,5 +1,6 @@
 import { loadFixture, setCode, time } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
+import { Signature, concat, toBeHex } from 'ethers'
 import type { HostileFeePolicy } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileFeePolicy'
 import type { HostileModelRegistry } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileModelRegistry'
 import type { HostileVerifier } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileVerifier'
@@ -14,6 +15,8 @@ import {
   settleRows,
   settlementEvidence,
 } from '../support/fixture'
+
+const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
 
 const Mood = {
   Accepts: 0,
@@ -158,6 +161,17 @@ describe('attacks by verifiers and with evidence', () => {
     expect(await f.escrow.settle.staticCall(f.terms, last, evidence[1])).to.equal(0n)
     const paid = (await f.escrow.credits(f.node)) + (await f.escrow.credits(f.facilitator))
     expect(paid).to.equal((2n * OPG * 93n) / 100n)
+  })
+
+  it('signature malleability: the twin of used evidence, with high s, settles nothing again (E5)', async () => {
+    const f = await loadFixture(deployFixture)
+    const { order } = await openOrder(f)
+    const rows = [settleRow(order, OPG, { close: true })]
+    const evidence = await settlementEvidence(f, f.node, rows)
+    await f.escrow.settle(f.terms, rows, evidence)
+    const { r, s, v } = Signature.from(evidence)
+    const twin = concat([r, toBeHex(CURVE_ORDER - BigInt(s), 32), toBeHex(v === 27 ? 28 : 27)])
+    expect(await f.escrow.settle.staticCall(f.terms, rows, twin)).to.equal(0n)
   })
 
   it('older evidence with close held back by a payer: it cannot close the order below what was settled (F6)', async () => {

@@ -35,7 +35,7 @@ describe('open', () => {
       const sent = f.escrow.connect(f.stranger).open(f.terms, signed)
       await expect(sent)
         .to.emit(f.escrow, 'OrderOpened')
-        .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy, NETWORK_BPS, ROYALTY_BPS)
+        .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [-order.amount, order.amount])
 
       const state = await f.escrow.orders(orderId)
@@ -284,7 +284,7 @@ describe('open', () => {
 
         await expect(f.escrow.open(f.terms, { order, deadline: order.claimBy, signature }))
           .to.emit(f.escrow, 'OrderOpened')
-          .withArgs(orderIdOf(f.home, f.terms, order), payer, f.node.address, order.amount, order.claimBy, NETWORK_BPS, ROYALTY_BPS)
+          .withArgs(orderIdOf(f.home, f.terms, order), payer, f.node.address, order.amount, order.claimBy)
       })
     }
   })

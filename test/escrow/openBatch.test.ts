@@ -45,7 +45,7 @@ describe('openBatch', () => {
           const orderId = orderIdOf(f.home, f.terms, order)
           await expect(sent)
             .to.emit(f.escrow, 'OrderOpened')
-            .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy, NETWORK_BPS, ROYALTY_BPS)
+            .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy)
           const state = await f.escrow.orders(orderId)
           expect([...state]).to.deep.equal([order.amount, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
         }

@@ -21,7 +21,7 @@ describe('openFunded', () => {
       const sent = f.escrow.openFunded(f.terms, order)
       await expect(sent)
         .to.emit(f.escrow, 'OrderOpened')
-        .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy, NETWORK_BPS, ROYALTY_BPS)
+        .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.stranger, f.escrow], [0n, -order.amount, order.amount])
       expect([...(await f.escrow.orders(orderId))]).to.deep.equal([order.amount, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
     })

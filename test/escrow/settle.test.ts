@@ -48,7 +48,7 @@ describe('settle', () => {
       })
       await expect(sent)
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network)
+        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network, 0n)
       expect(await f.escrow.credits(f.node)).to.equal(shares.node)
       expect(await f.escrow.credits(f.facilitator)).to.equal(shares.facilitator)
       expect(await f.escrow.royalties(f.modelId)).to.equal(shares.royalty)
@@ -65,7 +65,7 @@ describe('settle', () => {
       const shares = sharesFor(4n * OPG, 10n * OPG)
       await expect(settleRows(f, [settleRow(order, 10n * OPG)]))
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network)
+        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network, 0n)
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, order))).released).to.equal(10n * OPG)
     })
 

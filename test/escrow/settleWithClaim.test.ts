@@ -17,7 +17,6 @@ describe('settleWithClaim', () => {
       const fee = (5n * OPG * 9_200n) / 10_000n
       const sent = settleWithClaim(f, [row])
       await expect(sent).to.emit(f.escrow, 'OrderSettled').withArgs(orderId, 5n * OPG, 5n * OPG, row.receiptsRoot, row.receiptCount)
-      await expect(sent).to.emit(f.escrow, 'Claimed').withArgs(f.node.address, f.node.address, fee)
       await expect(sent).to.changeTokenBalances(f.token, [f.node, f.payer, f.stranger], [fee, 5n * OPG, 0n])
       expect(await f.escrow.credits(f.node)).to.equal(0n)
     })
@@ -35,7 +34,7 @@ describe('settleWithClaim', () => {
       const sent = settleWithClaim(f, [settleRow(order, OPG)])
       await expect(sent)
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, (OPG * 92n) / 100n, OPG / 100n, OPG / 20n, OPG / 50n)
+        .withArgs(f.node.address, f.facilitator.address, f.modelId, (OPG * 92n) / 100n, OPG / 100n, OPG / 20n, OPG / 50n, (OPG * 92n) / 100n)
       expect(await f.escrow.credits(f.facilitator)).to.equal(OPG / 100n)
       expect(await f.escrow.royalties(f.modelId)).to.equal(OPG / 20n)
       expect(await f.escrow.networkCredit()).to.equal(OPG / 50n)
@@ -45,19 +44,24 @@ describe('settleWithClaim', () => {
       const f = await loadFixture(deployFixture)
       const { order } = await openOrder(f)
       await settleRows(f, [settleRow(order, OPG)])
-      await expect(settleWithClaim(f, [settleRow(order, 3n * OPG)])).to.changeTokenBalance(f.token, f.node, (3n * OPG * 92n) / 100n)
+      const sent = settleWithClaim(f, [settleRow(order, 3n * OPG)])
+      const [fee, claimed] = [(2n * OPG * 92n) / 100n, (3n * OPG * 92n) / 100n]
+      await expect(sent)
+        .to.emit(f.escrow, 'FeesCredited')
+        .withArgs(f.node.address, f.facilitator.address, f.modelId, fee, OPG / 50n, OPG / 10n, OPG / 25n, claimed)
+      await expect(sent).to.changeTokenBalance(f.token, f.node, claimed)
       expect(await f.escrow.credits(f.node)).to.equal(0n)
       await expect(f.escrow.claim(f.node)).to.changeTokenBalance(f.token, f.node, 0n)
     })
 
-    it("adds up where the node is the payer's facilitator too", async () => {
+    it('leaves a facilitator share of the same call as credit, where the node is the facilitator too', async () => {
       const f = await loadFixture(deployFixture)
       const terms = { ...f.terms, facilitator: f.node.address }
       const { order } = await openOrder(f, {}, { terms })
       const rows = [settleRow(order, OPG)]
       const evidence = await settlementEvidence(f, f.node, rows, { terms })
-      await expect(f.escrow.settleWithClaim(terms, rows, evidence)).to.changeTokenBalance(f.token, f.node, (OPG * 93n) / 100n)
-      expect(await f.escrow.credits(f.node)).to.equal(0n)
+      await expect(f.escrow.settleWithClaim(terms, rows, evidence)).to.changeTokenBalance(f.token, f.node, (OPG * 92n) / 100n)
+      expect(await f.escrow.credits(f.node)).to.equal(OPG / 100n)
     })
   })
 
