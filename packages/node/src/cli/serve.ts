@@ -37,10 +37,9 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
       )
       announce(open, app)
       const stop = waitForStop(open)
-      const failure = await Promise.race([stop.first, core.failed])
-      await drain(app, { idle: tracked.idle, cut, open, again: stop.again })
+      await Promise.race([stop.first, core.failed])
+      await drain(app, { idle: () => tracked.idle(), cut, open, again: stop.again })
       await core.stop()
-      if (failure !== undefined) throw failure
       print(open, { wire: { status: 'stopped' }, lines: ['Stopped.'] })
       return EXIT.ok
     } finally {
@@ -73,23 +72,21 @@ function announce(open: OpenContext, app: FastifyInstance): void {
 function startCore(
   { logger }: OpenContext,
   run: (signal: AbortSignal) => Promise<void>,
-): { readonly failed: Promise<unknown>; readonly stop: () => Promise<void> } {
+): { readonly failed: Promise<void>; readonly stop: () => Promise<void> } {
   const end = new AbortController()
   const running = run(end.signal)
-  const failed = new Promise<unknown>((resolve) => {
+  const failed = new Promise<void>((resolve) => {
     running.catch((error: unknown) => {
-      logger.error(
-        { error: error instanceof Error ? error.name : 'unknown' },
-        'the payment core failed; the node stops',
-      )
-      resolve(error)
+      logger.error(errorFields(error), 'the payment core failed; the node stops')
+      resolve()
     })
   })
   return {
     failed,
-    stop: async () => {
+    /** Rejects with what made it fail, if it did. */
+    stop: () => {
       end.abort()
-      await running.catch(() => undefined)
+      return running
     },
   }
 }

@@ -57,13 +57,12 @@ async function settleNow(
     late.abort()
   })
   try {
-    do {
+    // An order on which requests run is closed as soon as they are answered.
+    for (;;) {
       await payments.settler.settleAll({ signal: late.signal })
-    } while (
-      !(await areClosed(input.node, input.toClose)) &&
-      !late.signal.aborted &&
-      (await pause(context, late.signal))
-    )
+      if (late.signal.aborted || (await areClosed(input.node, input.toClose))) break
+      await edge.sleep(POLL_MS, late.signal)
+    }
   } finally {
     clearTimeout(timer)
     stopListening()
@@ -99,11 +98,6 @@ async function settleNow(
 async function areClosed({ payments }: WiredNode, orderIds: readonly Hex[]): Promise<boolean> {
   const orders = await Promise.all(orderIds.map((orderId) => payments.store.order(orderId)))
   return orders.every((order) => order?.chain === 'closed')
-}
-
-async function pause({ edge }: CommandContext, signal: AbortSignal): Promise<true> {
-  await edge.sleep(POLL_MS, signal)
-  return true
 }
 
 function transactionWire(entry: OutboxEntry): unknown {

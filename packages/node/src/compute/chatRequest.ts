@@ -112,7 +112,7 @@ function readWantsUsage(body: JsonObject, isStreamed: boolean): boolean {
   }
   if (!isObject(options))
     throw new InvalidInputError({ field: 'stream_options', expected: 'an object', value: options })
-  const wants = new Map(Object.entries(options)).get('include_usage') ?? false
+  const wants = membersOf(options).get('include_usage') ?? false
   if (typeof wants !== 'boolean') {
     throw new InvalidInputError({ field: 'stream_options.include_usage', expected: 'true or false', value: wants })
   }
@@ -131,7 +131,7 @@ function readMessages(messages: unknown): number {
 
 function readMessage(message: unknown, field: string): number {
   if (!isObject(message)) throw new InvalidInputError({ field, expected: 'an object', value: message })
-  const members = new Map(Object.entries(message))
+  const members = membersOf(message)
   const role = members.get('role')
   if (!ROLES.includes(role)) {
     throw new InvalidInputError({ field: `${field}.role`, expected: `one of ${ROLES.join(', ')}`, value: role })
@@ -154,7 +154,7 @@ function readMessage(message: unknown, field: string): number {
 }
 
 function readPart(part: unknown, field: string): number {
-  const members = new Map(isObject(part) ? Object.entries(part) : [])
+  const members = membersOf(isObject(part) ? part : {})
   const text = members.get('text')
   if (members.get('type') !== 'text' || typeof text !== 'string') {
     throw new InvalidInputError({
@@ -185,6 +185,10 @@ function integerUpTo(max: number): (value: unknown) => value is number {
 
 function isBoolean(value: unknown): value is boolean {
   return typeof value === 'boolean'
+}
+
+function membersOf(value: object): ReadonlyMap<string, unknown> {
+  return new Map(Object.entries(value))
 }
 
 function isObject(value: unknown): value is object {

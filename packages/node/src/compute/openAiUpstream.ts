@@ -73,12 +73,13 @@ async function relayBody(
  * then what was sent is billed (F19).
  */
 async function relayStream(request: ChatRequest, answer: UpstreamAnswer, io: ComputeIo): Promise<ComputedAnswer> {
+  const hasLeft = (): boolean => io.signal.aborted
   let counted: TokenUsage | undefined
   let isFinished = false
   const sent = { pieces: 0, contentBytes: 0 }
   try {
     for await (const data of readEvents(answer.chunks)) {
-      if (io.signal.aborted) break
+      if (hasLeft()) break
       if (data === '[DONE]') {
         isFinished = true
         break
@@ -90,14 +91,14 @@ async function relayStream(request: ChatRequest, answer: UpstreamAnswer, io: Com
       if (piece.isUsageOnly && !request.wantsUsage) continue
       await io.emit(new TextEncoder().encode(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`))
       // Counted once it was taken: what was dropped after an abort was not sent.
-      if (io.signal.aborted) break
+      if (hasLeft()) break
       sent.pieces += piece.hasContent ? 1 : 0
       sent.contentBytes += piece.contentBytes
     }
   } catch (error) {
-    if (!io.signal.aborted) throw error
+    if (!hasLeft()) throw error
   }
-  if (io.signal.aborted) {
+  if (hasLeft()) {
     if (sent.pieces === 0)
       throw new ComputeError('CLIENT_GONE', 'The client left before anything was sent. Nothing is billed.')
   } else {

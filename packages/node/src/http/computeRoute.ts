@@ -10,7 +10,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ComputeBackend, ComputePath, PreparedCall } from '../compute/backend.js'
 import type { Logger } from '../edge.js'
-import type { PaidAnswer, PaidCall, PaidService } from '../service/types.js'
+import type { ComputeIo, PaidAnswer, PaidCall, PaidService } from '../service/types.js'
 import { HttpError, errorAnswer, isInternal, refusalAnswer, type ErrorAnswer } from './errors.js'
 import { errorFields } from './errorFields.js'
 import { paymentBody, type NodeInfo } from './info.js'
@@ -49,7 +49,7 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
       modelId: work.backend.model.modelId,
       prices: work.backend.model.prices,
       maxFeeNeeded: work.call.maxFee,
-      run: work.call.run,
+      run: (io: ComputeIo) => work.call.run(io),
     }
     if (work.call.isStreamed) return serveStream({ paid, work, reply, options })
     // The work of a buffered answer goes on when the client leaves: asking again with the same index gets it.

@@ -76,7 +76,11 @@ export function createNodeServer(options: NodeServerOptions): FastifyInstance {
   })
   app.addHook('onResponse', (request, reply, done) => {
     // What ran is answered now; its client would keep the connection, and with it the process.
-    if (isClosing) setImmediate(() => app.server.closeIdleConnections())
+    if (isClosing) {
+      setImmediate(() => {
+        app.server.closeIdleConnections()
+      })
+    }
     const fields = { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode }
     logger.info({ ...fields, ms: Math.round(reply.elapsedTime) }, 'request')
     done()
@@ -105,6 +109,6 @@ function refuseRaw(error: Error & { readonly code?: string }, socket: Socket): v
         : ['400 Bad Request', 'BAD_REQUEST', 'This is not a valid HTTP request.']
   const body = JSON.stringify({ error: { code, message } })
   socket.end(
-    `HTTP/1.1 ${String(status)}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${String(Buffer.byteLength(body))}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${String(Buffer.byteLength(body))}\r\nconnection: close\r\n\r\n${body}`,
   )
 }
