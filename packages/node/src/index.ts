@@ -40,3 +40,11 @@ export type { LaneLease, OutboxEntry, OutboxStore } from './store/outboxTypes.js
 export { openSqliteStore, type SqliteStoreOptions } from './store/sqliteStore.js'
 export type { NodeStore, StoredAnswer, StoredOrder } from './store/types.js'
 // ---- end of payment core ----
+// ---- compute and HTTP ----
+export type { ComputeBackend, ComputePath, JsonObject, ModelOffer, PreparedCall } from './compute/backend.js'
+export { ComputeError, ModelLoadError, type ComputeErrorCode } from './compute/errors.js'
+export { createOnnxBackend, type OnnxOptions } from './compute/onnxBackend.js'
+export { createOpenAiUpstream, type OpenAiUpstreamOptions } from './compute/openAiUpstream.js'
+export type { NodeInfo, VerifierInfo } from './http/info.js'
+export { DEFAULT_HTTP_LIMITS, createNodeServer, type HttpLimits, type NodeServerOptions } from './http/server.js'
+// ---- end of compute and HTTP ----

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { ConfigError } from './errors.js'
 import { readKeys, type NodeKeys } from './keys.js'
 import { SETTINGS, type SettingName, type Settings } from './settings.js'
@@ -31,9 +31,9 @@ export async function loadConfig(
   const file = await readConfigFile(environment)
   const parsed: Partial<Record<SettingName, unknown>> = {}
   for (const name of NAMES) {
-    const { value, source } = find(name, { environment, file })
+    const { value, source, folder } = find(name, { environment, file })
     if (name === 'models' && value === undefined && !needsModels) parsed[name] = []
-    else parsed[name] = resolvePaths(name, parse(name, value, source), file)
+    else parsed[name] = resolvePaths(name, parse(name, value, source), folder)
   }
   return { settings: parsed as Settings, keys: await readKeys(environment) }
 }
@@ -75,6 +75,8 @@ interface Found {
   readonly value: unknown
   /** How errors name it. */
   readonly source: string
+  /** That of the file, where it stands there. */
+  readonly folder?: string
 }
 
 function find(
@@ -88,7 +90,8 @@ function find(
     return { value: 'isJson' in setting ? parseJson(text, variable) : text, source: variable }
   }
   const value = file?.members.get(name)
-  return value === undefined ? { value, source: variable } : { value, source: `${CONFIG_VARIABLE}: ${name}` }
+  if (file === undefined || value === undefined) return { value: undefined, source: variable }
+  return { value, source: `${CONFIG_VARIABLE}: ${name}`, folder: dirname(file.path) }
 }
 
 function parseJson(text: string, variable: string): unknown {
@@ -121,12 +124,11 @@ function expectedOf(
 }
 
 /** Paths in the file count from the file's folder, as the file may be used from anywhere. */
-function resolvePaths(name: SettingName, value: unknown, file: ConfigFile | undefined): unknown {
-  if (file?.members.has(name) !== true) return value
-  const fromFile = (path: string): string => (isAbsolute(path) ? path : resolve(dirname(file.path), path))
-  if ('isPath' in SETTINGS[name] && typeof value === 'string') return fromFile(value)
+function resolvePaths(name: SettingName, value: unknown, folder: string | undefined): unknown {
+  if (folder === undefined) return value
+  if ('isPath' in SETTINGS[name] && typeof value === 'string') return resolve(folder, value)
   if (name !== 'models') return value
   return (value as Settings['models']).map((model) =>
-    model.kind === 'onnx' ? { ...model, file: fromFile(model.file) } : model,
+    model.kind === 'onnx' ? { ...model, file: resolve(folder, model.file) } : model,
   )
 }
