@@ -18,14 +18,19 @@ function generatedConstant(source: string, name: string): string {
   return value
 }
 
-/** Puts the real Permit2 on its canonical address, as public chains did: salt and creation code to the deployer. */
+/** The transaction that puts the real Permit2 on its canonical address, as public chains did it. */
+export function permit2Deployment(): { to: string; data: string } {
+  const source = readFileSync(GENERATED, 'utf8')
+  const data = ethers.concat([generatedConstant(source, 'permit2Salt'), generatedConstant(source, 'permit2CreationCode')])
+  return { to: DETERMINISTIC_DEPLOYER, data }
+}
+
+/** Puts the real Permit2 on its canonical address of the test network, and the deployer that it needs. */
 export async function installPermit2(): Promise<void> {
   if (await hasPermit2()) return
-  const source = readFileSync(GENERATED, 'utf8')
   await setCode(DETERMINISTIC_DEPLOYER, DETERMINISTIC_DEPLOYER_CODE)
   const [deployer] = await ethers.getSigners()
-  const data = ethers.concat([generatedConstant(source, 'permit2Salt'), generatedConstant(source, 'permit2CreationCode')])
-  const sent = await deployer?.sendTransaction({ to: DETERMINISTIC_DEPLOYER, data })
+  const sent = await deployer?.sendTransaction(permit2Deployment())
   await sent?.wait()
   if (!(await hasPermit2())) throw new TypeError(`Permit2 did not land on ${PERMIT2_ADDRESS}`)
 }

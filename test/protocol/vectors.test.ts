@@ -1,0 +1,241 @@
+import { loadFixture } from '@nomicfoundation/hardhat-network-helpers'
+import { expect } from 'chai'
+import { AbiCoder, ZeroAddress, ZeroHash, concat, keccak256, type Result } from 'ethers'
+import { ethers } from 'hardhat'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { HashHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HashHarness'
+import type { SharesHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/SharesHarness'
+import { deploy, deployFixture, orderIdOf, type Order, type Terms } from '../support/fixture'
+import { permitDigest } from '../support/typedData'
+
+type SharesVector = Readonly<
+  Record<
+    'before' | 'cumulative' | 'networkBps' | 'royaltyBps' | 'facilitatorBps' | 'node' | 'facilitator' | 'royalty' | 'network',
+    string
+  >
+>
+
+/** Amounts are decimal strings: these numbers do not fit JavaScript's. */
+interface Vectors {
+  readonly typeHashes: Readonly<Record<string, string>>
+  readonly witnessTypeString: string
+  readonly domains: readonly { chainId: string; escrow: string; separator: string; orderSeed: string }[]
+  readonly structs: readonly { type: string; value: Readonly<Record<string, unknown>>; hash: string }[]
+  readonly orders: readonly {
+    chainId: string
+    escrow: string
+    token: string
+    deadline: string
+    terms: Readonly<Record<keyof Terms, string>>
+    order: Readonly<Record<Exclude<keyof Order, 'job'>, string>> & { readonly job: Order['job'] }
+    workOrderHash: string
+    orderId: string
+    permitDigest: string
+  }[]
+  readonly digests: readonly { chainId: string; escrow: string; hash: string; digest: string }[]
+  readonly receipts: readonly { receipt: Readonly<Record<string, string>>; hash: string; leaf: string }[]
+  readonly models: readonly { registrant: string; name: string; modelId: string }[]
+  readonly shares: readonly SharesVector[]
+  readonly tree: {
+    readonly contents: readonly string[]
+    readonly leaves: readonly string[]
+    readonly trees: readonly { size: number; root: string; inclusion: readonly { index: number; proof: readonly string[] }[] }[]
+  }
+}
+
+const vectors = JSON.parse(readFileSync(resolve(__dirname, '../../packages/protocol/vectors/protocol.json'), 'utf8')) as Vectors
+const coder = AbiCoder.defaultAbiCoder()
+
+async function harnessFixture() {
+  const f = await deployFixture()
+  return { ...f, hashes: await deploy<HashHarness>('HashHarness'), sharing: await deploy<SharesHarness>('SharesHarness') }
+}
+
+function termsOf(terms: Vectors['orders'][number]['terms']): Terms {
+  return { ...terms, facilitatorBps: BigInt(terms.facilitatorBps) }
+}
+
+function orderOf(order: Vectors['orders'][number]['order']): Order {
+  return { ...order, nonce: BigInt(order.nonce), amount: BigInt(order.amount), claimBy: BigInt(order.claimBy) }
+}
+
+describe('vectors of the protocol package, checked by Solidity (E12)', () => {
+  it('type hashes and the witness type string', async () => {
+    const f = await loadFixture(harnessFixture)
+    const names = [
+      'Terms',
+      'Job',
+      'WorkOrder',
+      'InferenceRequest',
+      'InferenceReceipt',
+      'Settlement',
+      'SettlementBatch',
+      'Voucher',
+      'CloseRequest',
+    ]
+    expect(Object.keys(vectors.typeHashes).sort()).to.deep.equal([...names].sort())
+    expect([...(await f.hashes.typeHashes())]).to.deep.equal(names.map((name) => vectors.typeHashes[name]))
+    expect(await f.hashes.witnessTypeString()).to.equal(vectors.witnessTypeString)
+  })
+
+  it('order seeds', async () => {
+    const f = await loadFixture(harnessFixture)
+    expect(vectors.domains.length).to.be.greaterThan(0)
+    for (const { chainId, escrow, orderSeed } of vectors.domains) {
+      expect(await f.hashes.seed(chainId, escrow)).to.equal(orderSeed)
+    }
+  })
+
+  it('the domain separator, by the same rule that the escrow obeys', async () => {
+    const f = await loadFixture(harnessFixture)
+    const separatorOf = (chainId: bigint, escrow: string) =>
+      keccak256(
+        coder.encode(
+          ['bytes32', 'bytes32', 'bytes32', 'uint256', 'address'],
+          [
+            keccak256(Buffer.from('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)')),
+            keccak256(Buffer.from('InferenceEscrow')),
+            keccak256(Buffer.from('1')),
+            chainId,
+            escrow,
+          ],
+        ),
+      )
+    expect(await f.escrow.domainSeparator()).to.equal(separatorOf(f.home.chainId, f.home.escrow))
+    for (const { chainId, escrow, separator } of vectors.domains) expect(separatorOf(BigInt(chainId), escrow)).to.equal(separator)
+  })
+
+  /** Which function of the harness hashes a struct, and the members that it takes one by one. */
+  const hashers: Readonly<Record<string, string>> = {
+    Terms: 'terms',
+    InferenceRequest: 'request',
+    InferenceReceipt: 'receipt',
+    Settlement: 'settlement',
+    SettlementBatch: 'settlementBatch',
+    Voucher: 'voucher',
+    CloseRequest: 'closeRequest',
+  }
+  for (const [type, name] of Object.entries(hashers)) {
+    it(`struct hashes of ${type}`, async () => {
+      const f = await loadFixture(harnessFixture)
+      const cases = vectors.structs.filter((vector) => vector.type === type)
+      expect(cases.length).to.be.greaterThan(0)
+      for (const { value, hash } of cases) {
+        const args = type === 'SettlementBatch' ? [value.node, value.evidenceKey, value.settlements] : [value]
+        const answer: Result = await f.hashes.getFunction(name).staticCallResult(...args)
+        expect(answer[0]).to.equal(hash)
+      }
+    })
+  }
+
+  it('struct hashes of WorkOrder, with the Job inside', async () => {
+    const f = await loadFixture(harnessFixture)
+    const cases = vectors.structs.filter((vector) => vector.type === 'WorkOrder')
+    expect(cases.length).to.be.greaterThan(0)
+    for (const { value, hash } of cases) {
+      const { terms, job, claimBy } = value as { terms: Vectors['orders'][number]['terms']; job: Order['job']; claimBy: string }
+      const order = { payer: ZeroAddress, nonce: 0n, amount: 0n, job, claimBy }
+      const [, witness] = await f.hashes.order(ZeroHash, await f.hashes.terms(termsOf(terms)), order)
+      expect(witness).to.equal(hash)
+    }
+  })
+
+  it('covers every struct', () => {
+    const tested = new Set([...Object.keys(hashers), 'Job', 'WorkOrder'])
+    expect(vectors.structs.filter(({ type }) => !tested.has(type))).to.deep.equal([])
+  })
+
+  it('work orders and order ids, by the contract and by the tests alike', async () => {
+    const f = await loadFixture(harnessFixture)
+    expect(vectors.orders.length).to.be.greaterThan(0)
+    for (const vector of vectors.orders) {
+      const [terms, order] = [termsOf(vector.terms), orderOf(vector.order)]
+      const seed = await f.hashes.seed(vector.chainId, vector.escrow)
+      const [id, witness] = await f.hashes.order(seed, await f.hashes.terms(terms), order)
+      expect([id, witness]).to.deep.equal([vector.orderId, vector.workOrderHash])
+      const home = { chainId: BigInt(vector.chainId), escrow: vector.escrow, token: vector.token }
+      expect(orderIdOf(home, terms, order)).to.equal(vector.orderId)
+      expect(permitDigest(home, terms, order, BigInt(vector.deadline))).to.equal(vector.permitDigest)
+    }
+  })
+
+  it('digests under a domain', () => {
+    for (const { chainId, escrow, hash, digest } of vectors.digests) {
+      const separator = vectors.domains.find((domain) => domain.chainId === chainId && domain.escrow === escrow)?.separator
+      expect(separator).not.to.equal(undefined)
+      expect(keccak256(concat(['0x1901', separator ?? '0x', hash]))).to.equal(digest)
+    }
+  })
+
+  it('receipt leaves', async () => {
+    const f = await loadFixture(harnessFixture)
+    for (const { hash, leaf } of vectors.receipts) expect(await f.hashes.leaf(hash)).to.equal(leaf)
+    for (const [i, content] of vectors.tree.contents.entries()) expect(await f.hashes.leaf(content)).to.equal(vectors.tree.leaves[i])
+  })
+
+  it('roots and inclusion proofs of the receipt tree', async () => {
+    const f = await loadFixture(harnessFixture)
+    const { leaves, trees } = vectors.tree
+    let proofs = 0
+    for (const { size, root, inclusion } of trees) {
+      expect(await f.hashes.root(leaves.slice(0, size)), `root of ${size}`).to.equal(root)
+      for (const { index, proof } of inclusion) {
+        proofs++
+        const leaf = leaves[index] ?? '0x'
+        expect(await f.hashes.verifyInclusion(root, size, index, leaf, [...proof]), `${index} of ${size}`).to.equal(true)
+      }
+    }
+    expect(proofs).to.be.greaterThan(0)
+  })
+
+  it('refuses inclusion proofs with anything altered', async () => {
+    const f = await loadFixture(harnessFixture)
+    const { leaves, trees } = vectors.tree
+    for (const { size, root, inclusion } of trees.filter(({ size }) => size > 1)) {
+      for (const { index, proof } of inclusion.slice(0, 8)) {
+        const leaf = leaves[index] ?? '0x'
+        const other = leaves[(index + 1) % size] ?? '0x'
+        const altered: [string, number, number, string, string[]][] = [
+          [root, size, index, other, [...proof]],
+          [other, size, index, leaf, [...proof]],
+          [root, size, (index + 1) % size, leaf, [...proof]],
+          [root, size, size, leaf, [...proof]],
+          [root, index, index, leaf, [...proof]],
+          [root, size, index, leaf, [...proof, other]],
+          [root, size, index, leaf, proof.slice(1)],
+          [root, size, index, leaf, proof.slice(0, -1)],
+          [root, size, index, leaf, [other, ...proof.slice(1)]],
+        ]
+        for (const [i, args] of altered.entries()) {
+          const isSame = args[4].join() === proof.join() && args[3] === leaf && args[2] === index && args[1] === size && args[0] === root
+          if (isSame) continue
+          expect(await f.hashes.verifyInclusion(...args), `alteration ${i} of ${index} in ${size}`).to.equal(false)
+        }
+      }
+    }
+    expect(await f.hashes.verifyInclusion(await f.hashes.root([]), 0, 0, leaves[0] ?? '0x', [])).to.equal(false)
+  })
+
+  it('model ids', async () => {
+    const f = await loadFixture(harnessFixture)
+    const registry = f.registry.connect(ethers.provider)
+    for (const { registrant, name, modelId } of vectors.models) {
+      expect(await registry.register.staticCall(name, 0, { from: registrant })).to.equal(modelId)
+    }
+  })
+
+  it('shares', async () => {
+    const f = await loadFixture(harnessFixture)
+    expect(vectors.shares.length).to.be.greaterThan(0)
+    for (const { before, cumulative, networkBps, royaltyBps, facilitatorBps, ...expected } of vectors.shares) {
+      const shares = await f.sharing.settleTogether([{ before, cumulativeFee: cumulative, networkBps, royaltyBps }], facilitatorBps)
+      const found = { node: shares.node, facilitator: shares.facilitator, royalty: shares.royalty, network: shares.network }
+      for (const name of ['node', 'facilitator', 'royalty', 'network'] as const) {
+        expect(found[name], `${name} of ${before}..${cumulative} at ${networkBps}/${royaltyBps}/${facilitatorBps}`).to.equal(
+          BigInt(expected[name]),
+        )
+      }
+    }
+  })
+})
