@@ -15,6 +15,7 @@ import { HttpError, errorAnswer, isInternal, refusalAnswer, type ErrorAnswer } f
 import { errorFields } from './errorFields.js'
 import { paymentBody, type NodeInfo } from './info.js'
 import { parseJsonBody } from './jsonBody.js'
+import { withLinkedSignal } from './linkSignals.js'
 import { sendError } from './sendError.js'
 import { StreamedReply } from './streamedReply.js'
 
@@ -53,7 +54,10 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
     }
     if (work.call.isStreamed) return serveStream({ paid, work, reply, options })
     // The work of a buffered answer goes on when the client leaves: asking again with the same index gets it.
-    const run: PaidCall['run'] = (io) => work.call.run({ ...io, signal: AbortSignal.any([io.signal, options.stop]) })
+    const run: PaidCall['run'] = (io) =>
+      withLinkedSignal([io.signal, options.stop], (signal) =>
+        work.call.run({ signal, emit: (chunk) => io.emit(chunk) }),
+      )
     const answer = await options.service.serve({ ...paid, run, signal: options.stop })
     if (!isAnswer(answer)) return sendError(reply, problemAnswer(answer, work, options))
     return reply
@@ -86,7 +90,7 @@ async function serveStream(input: {
     await stream.write(chunk)
   }
   const answer = await serveOrFail(() =>
-    options.service.serve({ ...paid, signal: AbortSignal.any([gone.signal, options.stop]), onChunk }),
+    withLinkedSignal([gone.signal, options.stop], (signal) => options.service.serve({ ...paid, signal, onChunk })),
   )
   if (gone.signal.aborted) {
     if (!stream.hasStarted) reply.hijack()

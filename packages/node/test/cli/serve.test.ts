@@ -146,13 +146,15 @@ describe('opg-node serve', () => {
     expect((await order.pay('/v1/chat/completions', CHAT, { index: 0n })).status).toBe(200)
   })
 
-  it('order that is not open on chain: nothing runs', async () => {
-    const order = await open('languages')
-    const info = (await (await fetch(`${url}/v1/info`)).json()) as { node: string }
-    expect(info.node).toBe(devnet.wallets[1].address)
-    const unknown = await fetch(`${url}/v1/orders/0x${'12'.repeat(32)}`)
-    expect(unknown.status).toBe(404)
-    expect(order.orderId).toMatch(/^0x/)
+  it('order that is not open on chain: not admitted, and nothing runs on it (N1)', async () => {
+    const opening = openOrderAt(url, {
+      devnet,
+      payer: devnet.wallets[2],
+      model: 'languages',
+      amount: OPG,
+      isOpened: false,
+    })
+    await expect(opening).rejects.toThrow('"code":"ORDER_NOT_OPEN"')
   })
 
   it('settle --dry-run shows what settle then does; status and claim work beside serve', async () => {

@@ -49,7 +49,10 @@ export async function openOrderAt(
     readonly payer: Wallet
     readonly model: string
     readonly amount: bigint
+    /** Which of the node's verifiers; the first if absent. */
     readonly verifier?: number
+    /** False: signed, and handed in without being opened. */
+    readonly isOpened?: boolean
   },
 ): Promise<OpenOrder> {
   const { devnet, payer, model, amount } = options
@@ -82,7 +85,7 @@ export async function openOrderAt(
   const deadline = BigInt(claimBy)
   const permit = workOrderPermit({ ...context, token: devnet.deployment.token, terms, order, deadline })
   const signature = await payer.signTypedData(permit.domain, permit.types, permit.message)
-  await (await escrow.open(terms, { order, deadline, signature })).wait()
+  if (options.isOpened !== false) await (await escrow.open(terms, { order, deadline, signature })).wait()
 
   const admitted = await fetch(`${url}/v1/orders`, {
     method: 'POST',
@@ -93,6 +96,8 @@ export async function openOrderAt(
   const id = orderId({ seed: orderSeed(context), terms, order })
 
   let next = 0n
+  // One for all: a request that is sent again is the same to the second.
+  const expiresAt = Math.floor(Date.now() / 1000) + 600
   return {
     orderId: id,
     pay: async (path, body, { index = next++, maxFee = amount / 100n, signal } = {}) => {
@@ -103,7 +108,7 @@ export async function openOrderAt(
         index,
         requestHash: requestHash(path, Buffer.from(bytes)),
         maxFee,
-        expiresAt: Math.floor(Date.now() / 1000) + 600,
+        expiresAt,
       }
       const data = typedData(context, { name: 'InferenceRequest', value: request })
       const signed = { request, signature: (await payer.signTypedData(data.domain, data.types, data.message)) as Hex }
