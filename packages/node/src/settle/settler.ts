@@ -56,7 +56,7 @@ export interface SettlerOptions {
   readonly logger: Logger
 }
 
-const POLL_MS = 500
+const POLL_MS = 250
 
 export function createSettler(options: SettlerOptions): Settler {
   const { store, chain, policy, clock, sleep, logger, verifiers } = options

@@ -1,5 +1,6 @@
 import {
   type Hex,
+  ZERO_BYTES32,
   domainSeparator,
   receiptDigest,
   recoverSigner,
@@ -8,6 +9,7 @@ import {
   structDigest,
   toWire,
 } from '@opg/protocol'
+import { getAddress } from 'ethers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { PaymentNode } from '../../src/service/openNode.js'
 import type { PaidAnswer, PaidCall } from '../../src/service/types.js'
@@ -256,6 +258,21 @@ describe('serve', () => {
         expect(await serve(order, { index: 0n, signedRequest })).toBe('malformed')
       },
     )
+  })
+
+  describe('a requester that is a contract (ERC-1271)', () => {
+    // Contracts that answer every call alike: with the magic word, with nothing, and by reverting.
+    it.each([
+      ['takes', '0x631626ba7e60e01b60005260206000f3', 'served'],
+      ['answers nothing to', '0x00', 'signature-invalid'],
+      ['reverts on', '0x60006000fd', 'signature-invalid'],
+    ])('is asked itself: it %s the signature', async (_, code, outcome) => {
+      const wallet = `0x${outcome.length.toString(16).padStart(2, '0')}${code.slice(2, 8).padEnd(38, '0')}` as Hex
+      await world.devnet.provider.send('anvil_setCode', [wallet, code])
+      const requester = getAddress(wallet) as Hex
+      const order = await world.admitted(node, { order: { job: { requester, requestHash: ZERO_BYTES32 } } })
+      expect(await serve(order, { index: 0n })).toBe(outcome)
+    })
   })
 
   describe('an order for one request', () => {
