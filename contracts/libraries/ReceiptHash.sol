@@ -7,16 +7,15 @@ import {CloseRequest, InferenceReceipt, InferenceRequest, Voucher} from "../type
 /// @notice EIP-712 struct hashes of requests and receipts, and the tree that an order's receipts are leaves of: the
 /// shape of RFC 9162, hashed with keccak256, leaves and inner nodes in domains of their own.
 library ReceiptHash {
-    bytes32 internal constant REQUEST_TYPEHASH =
-        keccak256(
-            "InferenceRequest(bytes32 orderId,address node,uint64 index,bytes32 requestHash,uint96 maxFee,uint40 expiresAt)"
-        );
-    bytes32 internal constant RECEIPT_TYPEHASH =
-        keccak256(
-            "InferenceReceipt(bytes32 orderId,address node,uint64 seq,bytes32 requestId,bytes32 responseHash,uint96 fee,uint96 cumulativeFee,uint40 timestamp)"
-        );
-    bytes32 internal constant VOUCHER_TYPEHASH =
-        keccak256("Voucher(bytes32 orderId,address node,uint96 maxCumulativeFee)");
+    bytes32 internal constant REQUEST_TYPEHASH = keccak256(
+        "InferenceRequest(bytes32 orderId,address node,uint64 index,bytes32 requestHash,uint96 maxFee,uint40 expiresAt)"
+    );
+    bytes32 internal constant RECEIPT_TYPEHASH = keccak256(
+        "InferenceReceipt(bytes32 orderId,address node,uint64 seq,bytes32 requestId,bytes32 responseHash,uint96 fee,uint96 cumulativeFee,uint40 timestamp)"
+    );
+    bytes32 internal constant VOUCHER_TYPEHASH = keccak256(
+        "Voucher(bytes32 orderId,address node,uint96 maxCumulativeFee)"
+    );
     bytes32 internal constant CLOSE_REQUEST_TYPEHASH = keccak256("CloseRequest(bytes32 orderId,uint40 expiresAt)");
 
     /// @notice Root of the tree without a leaf.
@@ -63,7 +62,7 @@ library ReceiptHash {
                 leaves[i] = inner(leaves[2 * i], leaves[2 * i + 1]);
             }
             if (width % 2 == 1) leaves[pairs] = leaves[width - 1];
-            width = pairs + width % 2;
+            width = pairs + (width % 2);
         }
         return leaves[0];
     }

@@ -17,7 +17,15 @@ import {
   type SignedOrder,
 } from '../support/fixture'
 
-const Mood = { Signs: 0, Refuses: 1, BurnsGas: 2, ReturnBomb: 3, RevertBomb: 4, ShortAnswer: 5, DirtyAnswer: 6 } as const
+const Mood = {
+  Signs: 0,
+  Refuses: 1,
+  BurnsGas: 2,
+  ReturnBomb: 3,
+  RevertBomb: 4,
+  ShortAnswer: 5,
+  DirtyAnswer: 6,
+} as const
 
 async function batchFixture() {
   const f = await deployFixture()
@@ -43,7 +51,13 @@ describe('attacks on batches', () => {
   describe('relayer starves an honest order of gas: the whole call reverts, or the order opens (F5, E8)', () => {
     /** What a relayer gets that gives the batch this much gas: which orders opened, or undefined where it reverted. */
     async function tryWith(f: BatchFixture, signed: SignedOrder[], gasLimit: bigint): Promise<boolean[] | undefined> {
-      const [success, answer] = await f.relayer.openBatch.staticCall(f.home.escrow, gasLimit, f.terms, signed, GAS_PER_ORDER)
+      const [success, answer] = await f.relayer.openBatch.staticCall(
+        f.home.escrow,
+        gasLimit,
+        f.terms,
+        signed,
+        GAS_PER_ORDER,
+      )
       if (!success) return undefined
       return f.escrow.interface.decodeFunctionResult('openBatch', answer)[0] as boolean[]
     }
@@ -75,7 +89,11 @@ describe('attacks on batches', () => {
 
     it('first, in the middle and last among others', async () => {
       const f = await loadFixture(batchFixture)
-      await expectNeverStarved(f, [await honestOrder(f, 'a'), await honestOrder(f, 'b'), await honestOrder(f, 'c')], [true, true, true])
+      await expectNeverStarved(
+        f,
+        [await honestOrder(f, 'a'), await honestOrder(f, 'b'), await honestOrder(f, 'c')],
+        [true, true, true],
+      )
     })
 
     it('behind a wallet that burns all its gas', async () => {
@@ -92,7 +110,13 @@ describe('attacks on batches', () => {
     it('says how much gas it wants', async () => {
       const f = await loadFixture(batchFixture)
       const signed = await honestOrder(f, 'a')
-      const [success, answer] = await f.relayer.openBatch.staticCall(f.home.escrow, 120_000n, f.terms, [signed], GAS_PER_ORDER)
+      const [success, answer] = await f.relayer.openBatch.staticCall(
+        f.home.escrow,
+        120_000n,
+        f.terms,
+        [signed],
+        GAS_PER_ORDER,
+      )
       expect(success).to.equal(false)
       const error = f.escrow.interface.parseError(answer)
       expect(error?.name).to.equal('GasTooLow')

@@ -45,7 +45,10 @@ describe('attacks by verifiers and with evidence', () => {
     it(`verifier answers with rubbish (${mood}): nothing is released (E3)`, async () => {
       const f = await loadFixture(hostileVerifierFixture)
       await f.hostile.setMood(Mood[mood])
-      await expect(f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x')).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
+      await expect(f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x')).to.be.revertedWithCustomError(
+        f.escrow,
+        'EvidenceRefused',
+      )
       expect((await f.escrow.orders(f.orderId)).released).to.equal(0n)
     })
   }
@@ -64,10 +67,9 @@ describe('attacks by verifiers and with evidence', () => {
   it('verifier burns all its gas: its own orders wait for claimBy, others settle (E6, E8)', async () => {
     const f = await loadFixture(hostileVerifierFixture)
     await f.hostile.setMood(Mood.BurnsGas)
-    await expect(f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x', { gasLimit: 3_000_000n })).to.be.revertedWithCustomError(
-      f.escrow,
-      'EvidenceRefused',
-    )
+    await expect(
+      f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x', { gasLimit: 3_000_000n }),
+    ).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
     const honest = { ...f.terms, verifier: await f.verifier.getAddress() }
     const { order } = await openOrder(f, {}, { terms: honest })
     await expect(settleRows(f, [settleRow(order, OPG)], { terms: honest })).to.emit(f.escrow, 'OrderSettled')
@@ -96,7 +98,10 @@ describe('attacks by verifiers and with evidence', () => {
   it('verifier whose code has gone: nothing is released, and the payer gets the rest at claimBy (E3, E6)', async () => {
     const f = await loadFixture(hostileVerifierFixture)
     await setCode(f.terms.verifier, '0x')
-    await expect(f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x')).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
+    await expect(f.escrow.settle(f.terms, [settleRow(f.order, OPG)], '0x')).to.be.revertedWithCustomError(
+      f.escrow,
+      'EvidenceRefused',
+    )
     await time.increaseTo(f.order.claimBy)
     await expect(f.escrow.reclaim(f.terms, f.order)).to.changeTokenBalance(f.token, f.payer, f.order.amount)
   })
@@ -106,7 +111,10 @@ describe('attacks by verifiers and with evidence', () => {
     const honest = { ...f.terms, verifier: await f.verifier.getAddress() }
     const victim = await openOrder(f, {}, { terms: honest })
     expect(await f.escrow.settle.staticCall(f.terms, [settleRow(victim.order, OPG)], '0x')).to.equal(0n)
-    await expect(f.escrow.settle(honest, [settleRow(victim.order, OPG)], '0x')).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
+    await expect(f.escrow.settle(honest, [settleRow(victim.order, OPG)], '0x')).to.be.revertedWithCustomError(
+      f.escrow,
+      'EvidenceRefused',
+    )
     const thieving = { ...f.terms, node: f.stranger.address }
     expect(await f.escrow.settle.staticCall(thieving, [settleRow(f.order, OPG)], '0x')).to.equal(0n)
     expect(await f.escrow.settle.staticCall(f.terms, [settleRow(f.order, f.order.amount + 1n)], '0x')).to.equal(0n)
@@ -116,10 +124,9 @@ describe('attacks by verifiers and with evidence', () => {
     const f = await loadFixture(deployFixture)
     const { order } = await openOrder(f)
     for (const caller of [f.payer, f.node, f.stranger]) {
-      await expect(f.escrow.connect(caller).settle(f.terms, [settleRow(order, OPG)], '0x')).to.be.revertedWithCustomError(
-        f.escrow,
-        'EvidenceRefused',
-      )
+      await expect(
+        f.escrow.connect(caller).settle(f.terms, [settleRow(order, OPG)], '0x'),
+      ).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
     }
   })
 
@@ -139,7 +146,9 @@ describe('attacks by verifiers and with evidence', () => {
     const f = await loadFixture(deployFixture)
     const { order } = await openOrder(f)
     const rows = [settleRow(order, OPG)]
-    const evidence = await settlementEvidence(f, f.otherNode, rows, { terms: { ...f.terms, node: f.otherNode.address } })
+    const evidence = await settlementEvidence(f, f.otherNode, rows, {
+      terms: { ...f.terms, node: f.otherNode.address },
+    })
     await expect(f.escrow.settle(f.terms, rows, evidence)).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
     expect(await f.escrow.settle.staticCall({ ...f.terms, node: f.otherNode.address }, rows, evidence)).to.equal(0n)
   })
@@ -180,7 +189,9 @@ describe('attacks by verifiers and with evidence', () => {
     const held = [settleRow(order, OPG, { close: true })]
     const evidence = await settlementEvidence(f, f.node, held)
     await settleRows(f, [settleRow(order, 3n * OPG)])
-    await expect(f.escrow.connect(f.payer).settle(f.terms, held, evidence)).to.emit(f.escrow, 'RowSkipped').withArgs(orderId, 5n)
+    await expect(f.escrow.connect(f.payer).settle(f.terms, held, evidence))
+      .to.emit(f.escrow, 'RowSkipped')
+      .withArgs(orderId, 5n)
     expect((await f.escrow.orders(orderId)).closed).to.equal(false)
   })
 

@@ -163,7 +163,10 @@ describe('attacks by payers and on their signatures', () => {
     const order = await makeOrder(f)
     const signed = await signOrder(f, f.payer, order)
     for (const altered of everyAlteredOrder(f, order)) {
-      await expect(f.escrow.open(f.terms, { ...signed, order: altered })).to.be.revertedWithCustomError(f.permit2Errors, 'InvalidSigner')
+      await expect(f.escrow.open(f.terms, { ...signed, order: altered })).to.be.revertedWithCustomError(
+        f.permit2Errors,
+        'InvalidSigner',
+      )
     }
     await expect(f.escrow.open(f.terms, { ...signed, deadline: signed.deadline + 1n })).to.be.revertedWithCustomError(
       f.permit2Errors,
@@ -211,7 +214,12 @@ describe('attacks by payers and on their signatures', () => {
 
   it("order of another escrow: neither its id nor the payer's signature works here (E4)", async () => {
     const f = await loadFixture(deployFixture)
-    const other = await deploy<InferenceEscrow>('InferenceEscrow', [f.home.token, PERMIT2_ADDRESS, f.policy, f.registry])
+    const other = await deploy<InferenceEscrow>('InferenceEscrow', [
+      f.home.token,
+      PERMIT2_ADDRESS,
+      f.policy,
+      f.registry,
+    ])
     const signed = await signOrder(f, f.payer, await makeOrder(f))
     await expect(other.open(f.terms, signed)).to.be.revertedWithCustomError(f.permit2Errors, 'InvalidSigner')
   })

@@ -58,9 +58,14 @@ describe('attacks by tokens', () => {
       const other = await openOrder(f, { payer: f.otherPayer.address }, { signer: f.otherPayer })
       await f.token.setMood(Mood[mood], f.payer)
 
-      const rows = [settleRow(refused.order, 4n * OPG, { close: true }), settleRow(other.order, 4n * OPG, { close: true })]
+      const rows = [
+        settleRow(refused.order, 4n * OPG, { close: true }),
+        settleRow(other.order, 4n * OPG, { close: true }),
+      ]
       const sent = settleRows(f, rows)
-      await expect(sent).to.emit(f.escrow, 'RefundCredited').withArgs(refused.orderId, f.payer.address, 6n * OPG)
+      await expect(sent)
+        .to.emit(f.escrow, 'RefundCredited')
+        .withArgs(refused.orderId, f.payer.address, 6n * OPG)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.otherPayer], [0n, 6n * OPG])
       expect(await f.escrow.credits(f.payer)).to.equal(6n * OPG)
 
@@ -89,7 +94,11 @@ describe('attacks by tokens', () => {
     await f.token.setMood(Mood.RevertsForPayee, f.node)
     await expect(f.escrow.claim(f.node)).to.be.revertedWithoutReason()
     expect(await f.escrow.credits(f.node)).to.equal((OPG * 92n) / 100n)
-    await expect(f.escrow.connect(f.node).claimTo(f.stranger)).to.changeTokenBalance(f.token, f.stranger, (OPG * 92n) / 100n)
+    await expect(f.escrow.connect(f.node).claimTo(f.stranger)).to.changeTokenBalance(
+      f.token,
+      f.stranger,
+      (OPG * 92n) / 100n,
+    )
   })
 
   it('relayer starves the refund of gas: the call reverts, and no refund turns into a credit (F14)', async () => {
@@ -107,7 +116,17 @@ describe('attacks by tokens', () => {
   })
 
   for (const during of ['settle', 'reclaim', 'claim', 'open', 'openBatch', 'openFunded'] as const) {
-    for (const callback of ['open', 'openBatch', 'openFunded', 'settle', 'settleWithClaim', 'release', 'reclaim', 'claim', 'multicall'] as const) {
+    for (const callback of [
+      'open',
+      'openBatch',
+      'openFunded',
+      'settle',
+      'settleWithClaim',
+      'release',
+      'reclaim',
+      'claim',
+      'multicall',
+    ] as const) {
       it(`re-entrant token calls ${callback} during ${during}: it is refused (E1, E5)`, async () => {
         const f = await loadFixture(hostileTokenFixture)
         const { order } = await openOrder(f)
@@ -142,7 +161,9 @@ describe('attacks by tokens', () => {
         await calls[during]()
         expect(await f.token.callee()).to.equal('0x0000000000000000000000000000000000000000')
         expect(await f.token.callbackSucceeded()).to.equal(false)
-        expect(await f.token.callbackAnswer()).to.equal(f.escrow.interface.getError('ReentrancyGuardReentrantCall')?.selector)
+        expect(await f.token.callbackAnswer()).to.equal(
+          f.escrow.interface.getError('ReentrancyGuardReentrantCall')?.selector,
+        )
       })
     }
   }

@@ -50,7 +50,9 @@ describe('claim', () => {
 
   it('refuses the zero account', async () => {
     const f = await loadFixture(settledFixture)
-    await expect(f.escrow.claim(ZeroAddress)).to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid').withArgs(ZeroAddress)
+    await expect(f.escrow.claim(ZeroAddress))
+      .to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid')
+      .withArgs(ZeroAddress)
   })
 })
 
@@ -92,7 +94,11 @@ describe('claimRoyalty', () => {
 
   it('pays where the owner says', async () => {
     const f = await loadFixture(settledFixture)
-    await expect(f.escrow.connect(f.modelOwner).claimRoyalty(f.modelId, f.stranger)).to.changeTokenBalance(f.token, f.stranger, ROYALTY)
+    await expect(f.escrow.connect(f.modelOwner).claimRoyalty(f.modelId, f.stranger)).to.changeTokenBalance(
+      f.token,
+      f.stranger,
+      ROYALTY,
+    )
   })
 
   it('refuses to pay elsewhere for anybody else', async () => {
@@ -131,7 +137,11 @@ describe('claimNetwork', () => {
 
   it('pays where the recipient says', async () => {
     const f = await loadFixture(settledFixture)
-    await expect(f.escrow.connect(f.network).claimNetwork(f.stranger)).to.changeTokenBalance(f.token, f.stranger, NETWORK)
+    await expect(f.escrow.connect(f.network).claimNetwork(f.stranger)).to.changeTokenBalance(
+      f.token,
+      f.stranger,
+      NETWORK,
+    )
   })
 
   it('pays the present recipient what was earned under the last one', async () => {

@@ -35,7 +35,11 @@ describe('release', () => {
       const f = await loadFixture(deployFixture)
       const { order } = await openOrder(f)
       await time.increaseTo(order.claimBy)
-      await expect(f.escrow.connect(f.node).release(f.terms, order)).to.changeTokenBalance(f.token, f.payer, order.amount)
+      await expect(f.escrow.connect(f.node).release(f.terms, order)).to.changeTokenBalance(
+        f.token,
+        f.payer,
+        order.amount,
+      )
     })
   })
 
@@ -70,7 +74,9 @@ describe('release', () => {
         .withArgs(orderIdOf(f.home, f.terms, unknown))
       const { order, orderId } = await openOrder(f)
       await escrow.release(f.terms, order)
-      await expect(escrow.release(f.terms, order)).to.be.revertedWithCustomError(f.escrow, 'OrderClosed').withArgs(orderId)
+      await expect(escrow.release(f.terms, order))
+        .to.be.revertedWithCustomError(f.escrow, 'OrderClosed')
+        .withArgs(orderId)
     })
   })
 })
@@ -85,7 +91,9 @@ describe('reclaim', () => {
       const escrow = f.escrow.connect(f[caller])
       expect(await escrow.reclaim.staticCall(f.terms, order)).to.equal(6n * OPG)
       const sent = escrow.reclaim(f.terms, order)
-      await expect(sent).to.emit(f.escrow, 'OrderReclaimed').withArgs(orderId, 6n * OPG)
+      await expect(sent)
+        .to.emit(f.escrow, 'OrderReclaimed')
+        .withArgs(orderId, 6n * OPG)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [6n * OPG, -6n * OPG])
       expect((await f.escrow.orders(orderId)).closed).to.equal(true)
     })
@@ -120,6 +128,8 @@ describe('reclaim', () => {
       .to.be.revertedWithCustomError(f.escrow, 'OrderUnknown')
       .withArgs(orderIdOf(f.home, f.terms, unknown))
     await f.escrow.reclaim(f.terms, order)
-    await expect(f.escrow.reclaim(f.terms, order)).to.be.revertedWithCustomError(f.escrow, 'OrderClosed').withArgs(orderId)
+    await expect(f.escrow.reclaim(f.terms, order))
+      .to.be.revertedWithCustomError(f.escrow, 'OrderClosed')
+      .withArgs(orderId)
   })
 })

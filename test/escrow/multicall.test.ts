@@ -31,7 +31,11 @@ describe('multicall', () => {
       f.escrow.interface.encodeFunctionData('settle', [f.terms, rows, await settlementEvidence(f, f.node, rows)]),
       f.escrow.interface.encodeFunctionData('claimTo', [f.stranger.address]),
     ]
-    await expect(f.escrow.connect(f.node).multicall(calls)).to.changeTokenBalance(f.token, f.stranger, (OPG * 92n) / 100n)
+    await expect(f.escrow.connect(f.node).multicall(calls)).to.changeTokenBalance(
+      f.token,
+      f.stranger,
+      (OPG * 92n) / 100n,
+    )
   })
 
   it('opens and settles in one transaction', async () => {
@@ -40,9 +44,17 @@ describe('multicall', () => {
     const rows = [settleRow(order, OPG, { close: true })]
     const calls = [
       f.escrow.interface.encodeFunctionData('open', [f.terms, await signOrder(f, f.payer, order)]),
-      f.escrow.interface.encodeFunctionData('settleWithClaim', [f.terms, rows, await settlementEvidence(f, f.node, rows)]),
+      f.escrow.interface.encodeFunctionData('settleWithClaim', [
+        f.terms,
+        rows,
+        await settlementEvidence(f, f.node, rows),
+      ]),
     ]
-    await expect(f.escrow.multicall(calls)).to.changeTokenBalances(f.token, [f.payer, f.node], [-OPG, (OPG * 92n) / 100n])
+    await expect(f.escrow.multicall(calls)).to.changeTokenBalances(
+      f.token,
+      [f.payer, f.node],
+      [-OPG, (OPG * 92n) / 100n],
+    )
   })
 
   it('reverts as a whole, with the error of the call that failed', async () => {

@@ -232,7 +232,9 @@ describe('open', () => {
       const f = await loadFixture(deployFixture)
       const deadline = (await now()) - 1n
       const signed = await signOrder(f, f.payer, await makeOrder(f), { deadline })
-      await expect(f.escrow.open(f.terms, signed)).to.be.revertedWithCustomError(f.permit2Errors, 'SignatureExpired').withArgs(deadline)
+      await expect(f.escrow.open(f.terms, signed))
+        .to.be.revertedWithCustomError(f.permit2Errors, 'SignatureExpired')
+        .withArgs(deadline)
     })
 
     it("opens at the signature's deadline to the second", async () => {
@@ -259,7 +261,9 @@ describe('open', () => {
     it('refuses a payer without the money, and opens nothing', async () => {
       const f = await loadFixture(deployFixture)
       const order = await makeOrder(f, { amount: 2_000_000n * OPG })
-      await expect(f.escrow.open(f.terms, await signOrder(f, f.payer, order))).to.be.revertedWith('TRANSFER_FROM_FAILED')
+      await expect(f.escrow.open(f.terms, await signOrder(f, f.payer, order))).to.be.revertedWith(
+        'TRANSFER_FROM_FAILED',
+      )
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, order))).openedAt).to.equal(0n)
     })
   })

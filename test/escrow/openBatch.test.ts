@@ -20,11 +20,15 @@ import {
 
 async function signMany(f: Fixture, count: number): Promise<SignedOrder[]> {
   const signed: SignedOrder[] = []
-  for (let i = 0; i < count; i++) signed.push(await signOrder(f, f.payer, await makeOrder(f, { amount: BigInt(i + 1) * OPG })))
+  for (let i = 0; i < count; i++)
+    signed.push(await signOrder(f, f.payer, await makeOrder(f, { amount: BigInt(i + 1) * OPG })))
   return signed
 }
 
-function selectorOf(f: Fixture, name: 'AmountZero' | 'PayerInvalid' | 'OrderExpired' | 'ClaimByTooFar' | 'PullFailed'): string {
+function selectorOf(
+  f: Fixture,
+  name: 'AmountZero' | 'PayerInvalid' | 'OrderExpired' | 'ClaimByTooFar' | 'PullFailed',
+): string {
   const error = f.escrow.interface.getError(name)
   if (error === null) throw new TypeError(`The escrow has no error ${name}`)
   return error.selector
@@ -37,7 +41,9 @@ describe('openBatch', () => {
         const f = await loadFixture(deployFixture)
         const signed = await signMany(f, count)
         const total = signed.reduce((sum, { order }) => sum + order.amount, 0n)
-        expect(await f.escrow.openBatch.staticCall(f.terms, signed, GAS_PER_ORDER)).to.deep.equal(signed.map(() => true))
+        expect(await f.escrow.openBatch.staticCall(f.terms, signed, GAS_PER_ORDER)).to.deep.equal(
+          signed.map(() => true),
+        )
 
         const sent = f.escrow.connect(f.facilitator).openBatch(f.terms, signed, GAS_PER_ORDER)
         await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [-total, total])
@@ -64,7 +70,11 @@ describe('openBatch', () => {
         signed.push(await signOrder(f, payer, order))
         // Between two honest ones: rubbish that is longer, shorter, and empty.
         const rubbish = await makeOrder(f, { payer: payer.address })
-        signed.push({ order: rubbish, deadline: rubbish.claimBy, signature: `0x${'ab'.repeat([200, 1, 0, 64][i] ?? 0)}` })
+        signed.push({
+          order: rubbish,
+          deadline: rubbish.claimBy,
+          signature: `0x${'ab'.repeat([200, 1, 0, 64][i] ?? 0)}`,
+        })
       }
       const opened = await f.escrow.openBatch.staticCall(f.terms, signed, GAS_PER_ORDER)
       expect(opened).to.deep.equal([true, false, true, false, true, false, true, false])
@@ -78,7 +88,11 @@ describe('openBatch', () => {
       const [signed] = await signMany(f, 1)
       if (!signed) throw new TypeError('no order')
       expect(await f.escrow.openBatch.staticCall(f.terms, [signed, signed], GAS_PER_ORDER)).to.deep.equal([true, false])
-      await expect(f.escrow.openBatch(f.terms, [signed, signed], GAS_PER_ORDER)).to.changeTokenBalance(f.token, f.escrow, OPG)
+      await expect(f.escrow.openBatch(f.terms, [signed, signed], GAS_PER_ORDER)).to.changeTokenBalance(
+        f.token,
+        f.escrow,
+        OPG,
+      )
     })
 
     it('passes over an open order in silence', async () => {
@@ -96,7 +110,9 @@ describe('openBatch', () => {
       const [first, last] = await signMany(f, 2)
       if (!first || !last) throw new TypeError('no orders')
       const sent = f.escrow.openBatch(f.terms, [first, bad, last], GAS_PER_ORDER)
-      await expect(sent).to.emit(f.escrow, 'OpenFailed').withArgs(orderIdOf(f.home, f.terms, bad.order), reason)
+      await expect(sent)
+        .to.emit(f.escrow, 'OpenFailed')
+        .withArgs(orderIdOf(f.home, f.terms, bad.order), reason)
       await expect(sent).to.changeTokenBalance(f.token, f.escrow, 3n * OPG)
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, bad.order))).openedAt).to.equal(0n)
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, last.order))).openedAt).to.equal(await now())
@@ -161,7 +177,11 @@ describe('openBatch', () => {
       const signed = await signOrder(f, f.payer, await makeOrder(f, { amount }))
       await f.escrow.openBatch(f.terms, [signed], GAS_PER_ORDER)
       await f.token.mint(f.payer.address, amount)
-      await expect(f.escrow.openBatch(f.terms, [signed], GAS_PER_ORDER)).to.changeTokenBalance(f.token, f.escrow, amount)
+      await expect(f.escrow.openBatch(f.terms, [signed], GAS_PER_ORDER)).to.changeTokenBalance(
+        f.token,
+        f.escrow,
+        amount,
+      )
     })
   })
 

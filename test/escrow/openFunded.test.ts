@@ -22,8 +22,19 @@ describe('openFunded', () => {
       await expect(sent)
         .to.emit(f.escrow, 'OrderOpened')
         .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy)
-      await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.stranger, f.escrow], [0n, -order.amount, order.amount])
-      expect([...(await f.escrow.orders(orderId))]).to.deep.equal([order.amount, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
+      await expect(sent).to.changeTokenBalances(
+        f.token,
+        [f.payer, f.stranger, f.escrow],
+        [0n, -order.amount, order.amount],
+      )
+      expect([...(await f.escrow.orders(orderId))]).to.deep.equal([
+        order.amount,
+        0n,
+        NETWORK_BPS,
+        ROYALTY_BPS,
+        await now(),
+        false,
+      ])
     })
 
     it('sends the rest to the payer, not to the funder', async () => {
@@ -63,7 +74,10 @@ describe('openFunded', () => {
       ]
       await time.increaseTo(at)
       for (const { changes, error } of cases) {
-        await expect(f.escrow.openFunded(f.terms, await makeOrder(f, changes))).to.be.revertedWithCustomError(f.escrow, error)
+        await expect(f.escrow.openFunded(f.terms, await makeOrder(f, changes))).to.be.revertedWithCustomError(
+          f.escrow,
+          error,
+        )
       }
     })
 
@@ -86,10 +100,9 @@ describe('openFunded', () => {
         f.token,
         'ERC20InsufficientAllowance',
       )
-      await expect(f.escrow.openFunded(f.terms, await makeOrder(f, { amount: 101n * OPG }))).to.be.revertedWithCustomError(
-        f.token,
-        'ERC20InsufficientBalance',
-      )
+      await expect(
+        f.escrow.openFunded(f.terms, await makeOrder(f, { amount: 101n * OPG })),
+      ).to.be.revertedWithCustomError(f.token, 'ERC20InsufficientBalance')
     })
   })
 })

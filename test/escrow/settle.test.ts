@@ -48,7 +48,16 @@ describe('settle', () => {
       })
       await expect(sent)
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network, 0n)
+        .withArgs(
+          f.node.address,
+          f.facilitator.address,
+          f.modelId,
+          shares.node,
+          shares.facilitator,
+          shares.royalty,
+          shares.network,
+          0n,
+        )
       expect(await f.escrow.credits(f.node)).to.equal(shares.node)
       expect(await f.escrow.credits(f.facilitator)).to.equal(shares.facilitator)
       expect(await f.escrow.royalties(f.modelId)).to.equal(shares.royalty)
@@ -65,7 +74,16 @@ describe('settle', () => {
       const shares = sharesFor(4n * OPG, 10n * OPG)
       await expect(settleRows(f, [settleRow(order, 10n * OPG)]))
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, shares.node, shares.facilitator, shares.royalty, shares.network, 0n)
+        .withArgs(
+          f.node.address,
+          f.facilitator.address,
+          f.modelId,
+          shares.node,
+          shares.facilitator,
+          shares.royalty,
+          shares.network,
+          0n,
+        )
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, order))).released).to.equal(10n * OPG)
     })
 
@@ -152,9 +170,16 @@ describe('settle', () => {
       expect(await f.escrow.settle.staticCall(f.terms, rows, evidence)).to.equal(20n)
       const sent = await f.escrow.connect(f.stranger).settle(f.terms, rows, evidence)
       const receipt = await sent.wait()
-      const credited = receipt?.logs.filter((log) => log.topics[0] === f.escrow.interface.getEvent('FeesCredited').topicHash)
+      const credited = receipt?.logs.filter(
+        (log) => log.topics[0] === f.escrow.interface.getEvent('FeesCredited').topicHash,
+      )
       expect(credited?.length).to.equal(1)
-      const steps = rows.map(({ cumulativeFee }) => ({ before: 0n, cumulativeFee, networkBps: NETWORK_BPS, royaltyBps: ROYALTY_BPS }))
+      const steps = rows.map(({ cumulativeFee }) => ({
+        before: 0n,
+        cumulativeFee,
+        networkBps: NETWORK_BPS,
+        royaltyBps: ROYALTY_BPS,
+      }))
       expect(await f.escrow.credits(f.node)).to.equal(sharesOfCall(steps, FACILITATOR_BPS).node)
     })
 
@@ -165,7 +190,11 @@ describe('settle', () => {
       await f.registry.connect(f.modelOwner).setRoyaltyBps(f.modelId, 2_000)
       const second = await openOrder(f)
       const third = await openOrder(f)
-      await settleRows(f, [settleRow(second.order, 7n), settleRow(first.order, 4n * OPG + 7n), settleRow(third.order, OPG + 3n)])
+      await settleRows(f, [
+        settleRow(second.order, 7n),
+        settleRow(first.order, 4n * OPG + 7n),
+        settleRow(third.order, OPG + 3n),
+      ])
       const shares = sharesOfCall(
         [
           { before: 0n, cumulativeFee: 7n, networkBps: 1_000n, royaltyBps: 2_000n },
@@ -259,15 +288,26 @@ describe('settle', () => {
       const { order } = await openOrder(f, { job })
       await expectSkipped(f, settleRow(order, OPG, { close: false, receiptCount: 1n }), Skip.NotSingle)
       await expectSkipped(f, settleRow(order, OPG, { close: true, receiptCount: 2n }), Skip.NotSingle)
-      await expect(settleRows(f, [settleRow(order, OPG, { close: true, receiptCount: 1n })])).to.emit(f.escrow, 'OrderSettled')
+      await expect(settleRows(f, [settleRow(order, OPG, { close: true, receiptCount: 1n })])).to.emit(
+        f.escrow,
+        'OrderSettled',
+      )
       const silent = await openOrder(f, { job })
-      await expect(settleRows(f, [settleRow(silent.order, 0n, { close: true, receiptCount: 0n })])).to.emit(f.escrow, 'OrderSettled')
+      await expect(settleRows(f, [settleRow(silent.order, 0n, { close: true, receiptCount: 0n })])).to.emit(
+        f.escrow,
+        'OrderSettled',
+      )
     })
 
     it('settles the first of two rows for one order, and the second on top of it', async () => {
       const f = await loadFixture(deployFixture)
       const { order, orderId } = await openOrder(f)
-      const rows = [settleRow(order, 2n * OPG), settleRow(order, OPG), settleRow(order, 3n * OPG, { close: true }), settleRow(order, 4n * OPG)]
+      const rows = [
+        settleRow(order, 2n * OPG),
+        settleRow(order, OPG),
+        settleRow(order, 3n * OPG, { close: true }),
+        settleRow(order, 4n * OPG),
+      ]
       const sent = settleRows(f, rows)
       await expect(sent).to.emit(f.escrow, 'RowSkipped').withArgs(orderId, Skip.Stale)
       await expect(sent).to.emit(f.escrow, 'RowSkipped').withArgs(orderId, Skip.Closed)
@@ -304,7 +344,10 @@ describe('settle', () => {
       ]
       const batches = [...altered.map((row) => [good, row]), [signed, good], [good], [good, signed, good], []]
       for (const batch of batches) {
-        await expect(f.escrow.settle(f.terms, batch, evidence)).to.be.revertedWithCustomError(f.escrow, 'EvidenceRefused')
+        await expect(f.escrow.settle(f.terms, batch, evidence)).to.be.revertedWithCustomError(
+          f.escrow,
+          'EvidenceRefused',
+        )
       }
       expect(await f.escrow.settle.staticCall(f.terms, rows, evidence)).to.equal(2n)
     })
@@ -330,7 +373,11 @@ describe('settle', () => {
         const terms = { ...f.terms, verifier: await verifier.getAddress(), evidenceKey: id('any key') }
         const open = await openOrder(f, {}, { terms })
         const openedAt = await now()
-        const single = await openOrder(f, { amount: MAX_96 / 2n ** 40n, job: { requester: f.stranger.address, requestHash: id('r') } }, { terms })
+        const single = await openOrder(
+          f,
+          { amount: MAX_96 / 2n ** 40n, job: { requester: f.stranger.address, requestHash: id('r') } },
+          { terms },
+        )
         const singleAt = await now()
         const unknown = await makeOrder(f)
         const rows = [

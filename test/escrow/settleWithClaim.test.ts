@@ -1,7 +1,16 @@
 import { loadFixture } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
 import { ZeroAddress } from 'ethers'
-import { OPG, deployFixture, openOrder, settleRow, settleRows, settlementEvidence, type Fixture, type SettleRow } from '../support/fixture'
+import {
+  OPG,
+  deployFixture,
+  openOrder,
+  settleRow,
+  settleRows,
+  settlementEvidence,
+  type Fixture,
+  type SettleRow,
+} from '../support/fixture'
 
 async function settleWithClaim(f: Fixture, rows: SettleRow[]) {
   const evidence = await settlementEvidence(f, f.node, rows)
@@ -16,7 +25,9 @@ describe('settleWithClaim', () => {
       const row = settleRow(order, 5n * OPG, { close: true })
       const fee = (5n * OPG * 9_200n) / 10_000n
       const sent = settleWithClaim(f, [row])
-      await expect(sent).to.emit(f.escrow, 'OrderSettled').withArgs(orderId, 5n * OPG, 5n * OPG, row.receiptsRoot, row.receiptCount)
+      await expect(sent)
+        .to.emit(f.escrow, 'OrderSettled')
+        .withArgs(orderId, 5n * OPG, 5n * OPG, row.receiptsRoot, row.receiptCount)
       await expect(sent).to.changeTokenBalances(f.token, [f.node, f.payer, f.stranger], [fee, 5n * OPG, 0n])
       expect(await f.escrow.credits(f.node)).to.equal(0n)
     })
@@ -25,7 +36,9 @@ describe('settleWithClaim', () => {
       const f = await loadFixture(deployFixture)
       const { order } = await openOrder(f)
       const rows = [settleRow(order, OPG), settleRow(order, OPG)]
-      expect(await f.escrow.settleWithClaim.staticCall(f.terms, rows, await settlementEvidence(f, f.node, rows))).to.equal(1n)
+      expect(
+        await f.escrow.settleWithClaim.staticCall(f.terms, rows, await settlementEvidence(f, f.node, rows)),
+      ).to.equal(1n)
     })
 
     it('credits everyone else as settle does', async () => {
@@ -34,7 +47,16 @@ describe('settleWithClaim', () => {
       const sent = settleWithClaim(f, [settleRow(order, OPG)])
       await expect(sent)
         .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, (OPG * 92n) / 100n, OPG / 100n, OPG / 20n, OPG / 50n, (OPG * 92n) / 100n)
+        .withArgs(
+          f.node.address,
+          f.facilitator.address,
+          f.modelId,
+          (OPG * 92n) / 100n,
+          OPG / 100n,
+          OPG / 20n,
+          OPG / 50n,
+          (OPG * 92n) / 100n,
+        )
       expect(await f.escrow.credits(f.facilitator)).to.equal(OPG / 100n)
       expect(await f.escrow.royalties(f.modelId)).to.equal(OPG / 20n)
       expect(await f.escrow.networkCredit()).to.equal(OPG / 50n)
@@ -60,7 +82,11 @@ describe('settleWithClaim', () => {
       const { order } = await openOrder(f, {}, { terms })
       const rows = [settleRow(order, OPG)]
       const evidence = await settlementEvidence(f, f.node, rows, { terms })
-      await expect(f.escrow.settleWithClaim(terms, rows, evidence)).to.changeTokenBalance(f.token, f.node, (OPG * 92n) / 100n)
+      await expect(f.escrow.settleWithClaim(terms, rows, evidence)).to.changeTokenBalance(
+        f.token,
+        f.node,
+        (OPG * 92n) / 100n,
+      )
       expect(await f.escrow.credits(f.node)).to.equal(OPG / 100n)
     })
   })
@@ -70,7 +96,11 @@ describe('settleWithClaim', () => {
       const f = await loadFixture(deployFixture)
       const { order } = await openOrder(f)
       await settleRows(f, [settleRow(order, OPG)])
-      await expect(settleWithClaim(f, [settleRow(order, OPG)])).to.changeTokenBalance(f.token, f.node, (OPG * 92n) / 100n)
+      await expect(settleWithClaim(f, [settleRow(order, OPG)])).to.changeTokenBalance(
+        f.token,
+        f.node,
+        (OPG * 92n) / 100n,
+      )
       await expect(settleWithClaim(f, [settleRow(order, OPG)])).not.to.emit(f.token, 'Transfer')
     })
   })

@@ -38,7 +38,12 @@ describe('orderId', () => {
     const ids = [await f.escrow.orderId(f.terms, order)]
     for (const altered of terms) ids.push(await f.escrow.orderId(altered, order))
     for (const altered of orders) ids.push(await f.escrow.orderId(f.terms, altered))
-    const other = await deploy<InferenceEscrow>('InferenceEscrow', [f.home.token, PERMIT2_ADDRESS, f.policy, f.registry])
+    const other = await deploy<InferenceEscrow>('InferenceEscrow', [
+      f.home.token,
+      PERMIT2_ADDRESS,
+      f.policy,
+      f.registry,
+    ])
     ids.push(await other.orderId(f.terms, order))
     ids.push(orderIdOf({ ...f.home, chainId: f.home.chainId + 1n }, f.terms, order))
 
@@ -52,7 +57,8 @@ describe('settlementDigest', () => {
     it(`is the EIP-712 digest of a batch of ${count}`, async () => {
       const f = await loadFixture(deployFixture)
       const rows = []
-      for (let i = 0; i < count; i++) rows.push(settleRow(await makeOrder(f), BigInt(i), { close: i === 1, receiptCount: 2n ** 64n - 1n }))
+      for (let i = 0; i < count; i++)
+        rows.push(settleRow(await makeOrder(f), BigInt(i), { close: i === 1, receiptCount: 2n ** 64n - 1n }))
       const settlements = rows.map(({ order, ...rest }) => ({ orderId: orderIdOf(f.home, f.terms, order), ...rest }))
       const digest = await f.escrow.settlementDigest(f.terms.node, f.terms.evidenceKey, settlements)
       expect(digest).to.equal(batchDigest(f.home, f.terms, rows))

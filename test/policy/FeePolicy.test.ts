@@ -18,7 +18,10 @@ describe('FeePolicy', () => {
     await expect(deploy('FeePolicy', [f.deployer.address, 1_001, f.network.address]))
       .to.be.revertedWithCustomError(f.policy, 'NetworkBpsTooHigh')
       .withArgs(1_001, 1_000)
-    await expect(deploy('FeePolicy', [f.deployer.address, 0, ZeroAddress])).to.be.revertedWithCustomError(f.policy, 'NetworkRecipientZero')
+    await expect(deploy('FeePolicy', [f.deployer.address, 0, ZeroAddress])).to.be.revertedWithCustomError(
+      f.policy,
+      'NetworkRecipientZero',
+    )
   })
 
   describe('setNetworkBps', () => {
@@ -32,25 +35,35 @@ describe('FeePolicy', () => {
 
     it('refuses more than the cap (F2)', async () => {
       const f = await loadFixture(deployFixture)
-      await expect(f.policy.setNetworkBps(1_001)).to.be.revertedWithCustomError(f.policy, 'NetworkBpsTooHigh').withArgs(1_001, 1_000)
+      await expect(f.policy.setNetworkBps(1_001))
+        .to.be.revertedWithCustomError(f.policy, 'NetworkBpsTooHigh')
+        .withArgs(1_001, 1_000)
     })
 
     it('obeys the owner only', async () => {
       const f = await loadFixture(deployFixture)
-      await expect(f.policy.connect(f.stranger).setNetworkBps(0)).to.be.revertedWithCustomError(f.policy, 'OwnableUnauthorizedAccount')
+      await expect(f.policy.connect(f.stranger).setNetworkBps(0)).to.be.revertedWithCustomError(
+        f.policy,
+        'OwnableUnauthorizedAccount',
+      )
     })
   })
 
   describe('setNetworkRecipient', () => {
     it('sets who claims', async () => {
       const f = await loadFixture(deployFixture)
-      await expect(f.policy.setNetworkRecipient(f.stranger)).to.emit(f.policy, 'NetworkRecipientSet').withArgs(f.stranger.address)
+      await expect(f.policy.setNetworkRecipient(f.stranger))
+        .to.emit(f.policy, 'NetworkRecipientSet')
+        .withArgs(f.stranger.address)
       expect(await f.policy.networkRecipient()).to.equal(f.stranger.address)
     })
 
     it('refuses the zero address, and everyone but the owner', async () => {
       const f = await loadFixture(deployFixture)
-      await expect(f.policy.setNetworkRecipient(ZeroAddress)).to.be.revertedWithCustomError(f.policy, 'NetworkRecipientZero')
+      await expect(f.policy.setNetworkRecipient(ZeroAddress)).to.be.revertedWithCustomError(
+        f.policy,
+        'NetworkRecipientZero',
+      )
       await expect(f.policy.connect(f.network).setNetworkRecipient(f.network)).to.be.revertedWithCustomError(
         f.policy,
         'OwnableUnauthorizedAccount',

@@ -19,7 +19,9 @@ describe('ModelRegistry', () => {
         const registry = f.registry.connect(f.stranger)
         const modelId = modelIdOf(f.stranger.address, name)
         expect(await registry.register.staticCall(name, bps)).to.equal(modelId)
-        await expect(registry.register(name, bps)).to.emit(registry, 'ModelRegistered').withArgs(modelId, f.stranger.address, name, bps)
+        await expect(registry.register(name, bps))
+          .to.emit(registry, 'ModelRegistered')
+          .withArgs(modelId, f.stranger.address, name, bps)
         expect(await registry.ownerOf(modelId)).to.equal(f.stranger.address)
         expect(await registry.royaltyBps(modelId)).to.equal(bps)
       })
@@ -27,13 +29,17 @@ describe('ModelRegistry', () => {
 
     it('refuses a share over the cap (F2)', async () => {
       const f = await loadFixture(deployFixture)
-      await expect(f.registry.register('m', 2_001)).to.be.revertedWithCustomError(f.registry, 'RoyaltyBpsTooHigh').withArgs(2_001, 2_000)
+      await expect(f.registry.register('m', 2_001))
+        .to.be.revertedWithCustomError(f.registry, 'RoyaltyBpsTooHigh')
+        .withArgs(2_001, 2_000)
     })
 
     it('refuses the same name of the same registrant, even after the model went to another owner', async () => {
       const f = await loadFixture(deployFixture)
       const registry = f.registry.connect(f.modelOwner)
-      await expect(registry.register('model', 0)).to.be.revertedWithCustomError(registry, 'ModelRegisteredAlready').withArgs(f.modelId)
+      await expect(registry.register('model', 0))
+        .to.be.revertedWithCustomError(registry, 'ModelRegisteredAlready')
+        .withArgs(f.modelId)
       await registry.offer(f.modelId, f.stranger)
       await f.registry.connect(f.stranger).accept(f.modelId)
       await expect(registry.register('model', 0)).to.be.revertedWithCustomError(registry, 'ModelRegisteredAlready')
@@ -52,7 +58,9 @@ describe('ModelRegistry', () => {
     it('sets the share up to the cap', async () => {
       const f = await loadFixture(deployFixture)
       const registry = f.registry.connect(f.modelOwner)
-      await expect(registry.setRoyaltyBps(f.modelId, 2_000)).to.emit(registry, 'RoyaltyBpsSet').withArgs(f.modelId, 2_000)
+      await expect(registry.setRoyaltyBps(f.modelId, 2_000))
+        .to.emit(registry, 'RoyaltyBpsSet')
+        .withArgs(f.modelId, 2_000)
       expect(await registry.royaltyBps(f.modelId)).to.equal(2_000n)
       await expect(registry.setRoyaltyBps(f.modelId, 2_001))
         .to.be.revertedWithCustomError(registry, 'RoyaltyBpsTooHigh')
@@ -76,7 +84,9 @@ describe('ModelRegistry', () => {
       const f = await loadFixture(deployFixture)
       const owner = f.registry.connect(f.modelOwner)
       const taker = f.registry.connect(f.stranger)
-      await expect(owner.offer(f.modelId, f.stranger)).to.emit(owner, 'ModelOffered').withArgs(f.modelId, f.stranger.address)
+      await expect(owner.offer(f.modelId, f.stranger))
+        .to.emit(owner, 'ModelOffered')
+        .withArgs(f.modelId, f.stranger.address)
       expect(await owner.ownerOf(f.modelId)).to.equal(f.modelOwner.address)
       await expect(taker.accept(f.modelId)).to.emit(taker, 'ModelTransferred').withArgs(f.modelId, f.stranger.address)
       expect(await owner.ownerOf(f.modelId)).to.equal(f.stranger.address)
@@ -103,7 +113,10 @@ describe('ModelRegistry', () => {
       const owner = f.registry.connect(f.modelOwner)
       await owner.offer(f.modelId, f.stranger)
       await owner.offer(f.modelId, ZeroAddress)
-      await expect(f.registry.connect(f.stranger).accept(f.modelId)).to.be.revertedWithCustomError(owner, 'NotOfferedModel')
+      await expect(f.registry.connect(f.stranger).accept(f.modelId)).to.be.revertedWithCustomError(
+        owner,
+        'NotOfferedModel',
+      )
     })
   })
 

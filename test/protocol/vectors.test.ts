@@ -11,7 +11,15 @@ import { permitDigest } from '../support/typedData'
 
 type SharesVector = Readonly<
   Record<
-    'before' | 'cumulative' | 'networkBps' | 'royaltyBps' | 'facilitatorBps' | 'node' | 'facilitator' | 'royalty' | 'network',
+    | 'before'
+    | 'cumulative'
+    | 'networkBps'
+    | 'royaltyBps'
+    | 'facilitatorBps'
+    | 'node'
+    | 'facilitator'
+    | 'royalty'
+    | 'network',
     string
   >
 >
@@ -40,16 +48,26 @@ interface Vectors {
   readonly tree: {
     readonly contents: readonly string[]
     readonly leaves: readonly string[]
-    readonly trees: readonly { size: number; root: string; inclusion: readonly { index: number; proof: readonly string[] }[] }[]
+    readonly trees: readonly {
+      size: number
+      root: string
+      inclusion: readonly { index: number; proof: readonly string[] }[]
+    }[]
   }
 }
 
-const vectors = JSON.parse(readFileSync(resolve(__dirname, '../../packages/protocol/vectors/protocol.json'), 'utf8')) as Vectors
+const vectors = JSON.parse(
+  readFileSync(resolve(__dirname, '../../packages/protocol/vectors/protocol.json'), 'utf8'),
+) as Vectors
 const coder = AbiCoder.defaultAbiCoder()
 
 async function harnessFixture() {
   const f = await deployFixture()
-  return { ...f, hashes: await deploy<HashHarness>('HashHarness'), sharing: await deploy<SharesHarness>('SharesHarness') }
+  return {
+    ...f,
+    hashes: await deploy<HashHarness>('HashHarness'),
+    sharing: await deploy<SharesHarness>('SharesHarness'),
+  }
 }
 
 function termsOf(terms: Vectors['orders'][number]['terms']): Terms {
@@ -94,7 +112,9 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
         coder.encode(
           ['bytes32', 'bytes32', 'bytes32', 'uint256', 'address'],
           [
-            keccak256(Buffer.from('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)')),
+            keccak256(
+              Buffer.from('EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)'),
+            ),
             keccak256(Buffer.from('InferenceEscrow')),
             keccak256(Buffer.from('1')),
             chainId,
@@ -103,7 +123,8 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
         ),
       )
     expect(await f.escrow.domainSeparator()).to.equal(separatorOf(f.home.chainId, f.home.escrow))
-    for (const { chainId, escrow, separator } of vectors.domains) expect(separatorOf(BigInt(chainId), escrow)).to.equal(separator)
+    for (const { chainId, escrow, separator } of vectors.domains)
+      expect(separatorOf(BigInt(chainId), escrow)).to.equal(separator)
   })
 
   /** Which function of the harness hashes a struct, and the members that it takes one by one. */
@@ -134,7 +155,11 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
     const cases = vectors.structs.filter((vector) => vector.type === 'WorkOrder')
     expect(cases.length).to.be.greaterThan(0)
     for (const { value, hash } of cases) {
-      const { terms, job, claimBy } = value as { terms: Vectors['orders'][number]['terms']; job: Order['job']; claimBy: string }
+      const { terms, job, claimBy } = value as {
+        terms: Vectors['orders'][number]['terms']
+        job: Order['job']
+        claimBy: string
+      }
       const order = { payer: ZeroAddress, nonce: 0n, amount: 0n, job, claimBy }
       const [, witness] = await f.hashes.order(ZeroHash, await f.hashes.terms(termsOf(terms)), order)
       expect(witness).to.equal(hash)
@@ -162,7 +187,9 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
 
   it('digests under a domain', () => {
     for (const { chainId, escrow, hash, digest } of vectors.digests) {
-      const separator = vectors.domains.find((domain) => domain.chainId === chainId && domain.escrow === escrow)?.separator
+      const separator = vectors.domains.find(
+        (domain) => domain.chainId === chainId && domain.escrow === escrow,
+      )?.separator
       expect(separator).not.to.equal(undefined)
       expect(keccak256(concat(['0x1901', separator ?? '0x', hash]))).to.equal(digest)
     }
@@ -171,7 +198,8 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
   it('receipt leaves', async () => {
     const f = await loadFixture(harnessFixture)
     for (const { hash, leaf } of vectors.receipts) expect(await f.hashes.leaf(hash)).to.equal(leaf)
-    for (const [i, content] of vectors.tree.contents.entries()) expect(await f.hashes.leaf(content)).to.equal(vectors.tree.leaves[i])
+    for (const [i, content] of vectors.tree.contents.entries())
+      expect(await f.hashes.leaf(content)).to.equal(vectors.tree.leaves[i])
   })
 
   it('roots and inclusion proofs of the receipt tree', async () => {
@@ -183,7 +211,9 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
       for (const { index, proof } of inclusion) {
         proofs++
         const leaf = leaves[index] ?? '0x'
-        expect(await f.hashes.verifyInclusion(root, size, index, leaf, [...proof]), `${index} of ${size}`).to.equal(true)
+        expect(await f.hashes.verifyInclusion(root, size, index, leaf, [...proof]), `${index} of ${size}`).to.equal(
+          true,
+        )
       }
     }
     expect(proofs).to.be.greaterThan(0)
@@ -208,7 +238,12 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
           [root, size, index, leaf, [other, ...proof.slice(1)]],
         ]
         for (const [i, args] of altered.entries()) {
-          const isSame = args[4].join() === proof.join() && args[3] === leaf && args[2] === index && args[1] === size && args[0] === root
+          const isSame =
+            args[4].join() === proof.join() &&
+            args[3] === leaf &&
+            args[2] === index &&
+            args[1] === size &&
+            args[0] === root
           if (isSame) continue
           expect(await f.hashes.verifyInclusion(...args), `alteration ${i} of ${index} in ${size}`).to.equal(false)
         }
@@ -229,12 +264,21 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
     const f = await loadFixture(harnessFixture)
     expect(vectors.shares.length).to.be.greaterThan(0)
     for (const { before, cumulative, networkBps, royaltyBps, facilitatorBps, ...expected } of vectors.shares) {
-      const shares = await f.sharing.settleTogether([{ before, cumulativeFee: cumulative, networkBps, royaltyBps }], facilitatorBps)
-      const found = { node: shares.node, facilitator: shares.facilitator, royalty: shares.royalty, network: shares.network }
+      const shares = await f.sharing.settleTogether(
+        [{ before, cumulativeFee: cumulative, networkBps, royaltyBps }],
+        facilitatorBps,
+      )
+      const found = {
+        node: shares.node,
+        facilitator: shares.facilitator,
+        royalty: shares.royalty,
+        network: shares.network,
+      }
       for (const name of ['node', 'facilitator', 'royalty', 'network'] as const) {
-        expect(found[name], `${name} of ${before}..${cumulative} at ${networkBps}/${royaltyBps}/${facilitatorBps}`).to.equal(
-          BigInt(expected[name]),
-        )
+        expect(
+          found[name],
+          `${name} of ${before}..${cumulative} at ${networkBps}/${royaltyBps}/${facilitatorBps}`,
+        ).to.equal(BigInt(expected[name]))
       }
     }
   })

@@ -70,8 +70,20 @@ export async function createPayer(token: DevOPG, name: string): Promise<Account>
 }
 
 export async function namedAccounts() {
-  const [deployer, payer, otherPayer, requester, node, otherNode, facilitator, network, modelOwner, stranger] = await ethers.getSigners()
-  if (!deployer || !payer || !otherPayer || !requester || !node || !otherNode || !facilitator || !network || !modelOwner || !stranger) {
+  const [deployer, payer, otherPayer, requester, node, otherNode, facilitator, network, modelOwner, stranger] =
+    await ethers.getSigners()
+  if (
+    !deployer ||
+    !payer ||
+    !otherPayer ||
+    !requester ||
+    !node ||
+    !otherNode ||
+    !facilitator ||
+    !network ||
+    !modelOwner ||
+    !stranger
+  ) {
     throw new TypeError('The test network has fewer accounts than the fixture needs')
   }
   return { deployer, payer, otherPayer, requester, node, otherNode, facilitator, network, modelOwner, stranger }
@@ -81,7 +93,11 @@ export async function namedAccounts() {
 export async function deployAround(tokenAddress: string) {
   const accounts = await namedAccounts()
   const { chainId } = await ethers.provider.getNetwork()
-  const policy = await deploy<FeePolicy>('FeePolicy', [accounts.deployer.address, NETWORK_BPS, accounts.network.address])
+  const policy = await deploy<FeePolicy>('FeePolicy', [
+    accounts.deployer.address,
+    NETWORK_BPS,
+    accounts.network.address,
+  ])
   const registry = await deploy<ModelRegistry>('ModelRegistry')
   const verifier = await deploy<KeyReceiptVerifier>('KeyReceiptVerifier')
   const escrow = await deploy<InferenceEscrow>('InferenceEscrow', [
@@ -124,7 +140,10 @@ export type World = Pick<Fixture, 'escrow' | 'home' | 'terms' | 'node' | 'payer'
 const nextNonce = new Map<string, bigint>()
 
 /** An order of 10 OPG for a session, claimable for 30 days, with a nonce that its payer has not used; or as `changes` say. */
-export async function makeOrder(world: Pick<World, 'payer' | 'requester'>, changes: Partial<Order> = {}): Promise<Order> {
+export async function makeOrder(
+  world: Pick<World, 'payer' | 'requester'>,
+  changes: Partial<Order> = {},
+): Promise<Order> {
   const payer = changes.payer ?? world.payer.address
   const nonce = nextNonce.get(payer) ?? 0n
   nextNonce.set(payer, nonce + 1n)
@@ -147,13 +166,24 @@ export async function signOrder(
 ): Promise<SignedOrder> {
   const deadline = options.deadline ?? order.claimBy
   const message = permitMessage(world.home, options.terms ?? world.terms, order, deadline)
-  const signature = await signer.signTypedData(permit2Domain(options.chainId ?? world.home.chainId), PERMIT_TYPES, message)
+  const signature = await signer.signTypedData(
+    permit2Domain(options.chainId ?? world.home.chainId),
+    PERMIT_TYPES,
+    message,
+  )
   return { order, deadline, signature }
 }
 
 /** A row that settles `cumulativeFee` with an invented tree of three receipts; or as `changes` say. */
 export function settleRow(order: Order, cumulativeFee: bigint, changes: Partial<SettleRow> = {}): SettleRow {
-  return { order, cumulativeFee, receiptsRoot: id(`receipts up to ${cumulativeFee}`), receiptCount: 3n, close: false, ...changes }
+  return {
+    order,
+    cumulativeFee,
+    receiptsRoot: id(`receipts up to ${cumulativeFee}`),
+    receiptCount: 3n,
+    close: false,
+    ...changes,
+  }
 }
 
 /** The evidence that `KeyReceiptVerifier` takes: the evidence key's signature over the batch. */

@@ -14,14 +14,18 @@ const GENERATED = resolve(__dirname, '../../packages/bindings/src/generated/perm
 
 function generatedConstant(source: string, name: string): string {
   const value = new RegExp(`export const ${name} = '(0x[0-9a-f]+)'`).exec(source)?.[1]
-  if (value === undefined) throw new TypeError(`${GENERATED} does not export ${name}: run packages/bindings/scripts/buildPermit2.ts`)
+  if (value === undefined)
+    throw new TypeError(`${GENERATED} does not export ${name}: run packages/bindings/scripts/buildPermit2.ts`)
   return value
 }
 
 /** The transaction that puts the real Permit2 on its canonical address, as public chains did it. */
 export function permit2Deployment(): { to: string; data: string } {
   const source = readFileSync(GENERATED, 'utf8')
-  const data = ethers.concat([generatedConstant(source, 'permit2Salt'), generatedConstant(source, 'permit2CreationCode')])
+  const data = ethers.concat([
+    generatedConstant(source, 'permit2Salt'),
+    generatedConstant(source, 'permit2CreationCode'),
+  ])
   return { to: DETERMINISTIC_DEPLOYER, data }
 }
 

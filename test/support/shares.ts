@@ -57,7 +57,10 @@ export function sharesOfCall(steps: readonly Step[], facilitatorBps: bigint): Sh
   return total
 }
 
-function divide(run: { readonly networkBps: bigint; readonly royaltyBps: bigint; readonly pool: bigint }, facilitatorBps: bigint): Shares {
+function divide(
+  run: { readonly networkBps: bigint; readonly royaltyBps: bigint; readonly pool: bigint },
+  facilitatorBps: bigint,
+): Shares {
   if (run.pool === 0n) return NO_SHARES
   const network = (run.pool * run.networkBps) / (run.networkBps + run.royaltyBps + facilitatorBps)
   const others = run.royaltyBps + facilitatorBps

@@ -62,12 +62,16 @@ function fields(list: string): TypedDataField[] {
 export const WORK_ORDER_TYPES: Types = {
   WorkOrder: fields('Terms terms,Job job,uint40 claimBy'),
   Job: fields('address requester,bytes32 requestHash'),
-  Terms: fields('address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId'),
+  Terms: fields(
+    'address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId',
+  ),
 }
 
 export const PERMIT_TYPES: Types = {
   ...WORK_ORDER_TYPES,
-  PermitWitnessTransferFrom: fields('TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,WorkOrder witness'),
+  PermitWitnessTransferFrom: fields(
+    'TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,WorkOrder witness',
+  ),
   TokenPermissions: fields('address token,uint256 amount'),
 }
 
@@ -90,7 +94,11 @@ export function orderIdOf(home: Home, terms: Terms, order: Order): string {
   const seed = keccak256(
     coder.encode(['bytes32', 'uint256', 'address'], [id('InferenceEscrow.order'), home.chainId, home.escrow]),
   )
-  const workOrder = TypedDataEncoder.hashStruct('WorkOrder', WORK_ORDER_TYPES, { terms, job: order.job, claimBy: order.claimBy })
+  const workOrder = TypedDataEncoder.hashStruct('WorkOrder', WORK_ORDER_TYPES, {
+    terms,
+    job: order.job,
+    claimBy: order.claimBy,
+  })
   return keccak256(
     coder.encode(
       ['bytes32', 'address', 'uint256', 'uint96', 'bytes32'],
@@ -112,7 +120,10 @@ export function permitMessage(home: Home, terms: Terms, order: Order, deadline: 
 
 /** The evidence key's message. */
 export function batchMessage(home: Home, terms: Terms, rows: readonly SettleRow[]): Record<string, unknown> {
-  const settlements = rows.map(({ order, ...rest }): Settlement => ({ orderId: orderIdOf(home, terms, order), ...rest }))
+  const settlements = rows.map(({ order, ...rest }): Settlement => ({
+    orderId: orderIdOf(home, terms, order),
+    ...rest,
+  }))
   return { node: terms.node, evidenceKey: terms.evidenceKey, settlements }
 }
 

@@ -60,9 +60,18 @@ describe('KeyReceiptVerifier', () => {
     it('refuses every other length', async () => {
       const f = await loadFixture(verifierFixture)
       const good = sign().serialized
-      const cases = [NOTHING, good.slice(0, -2), concat([good, '0x00']), sign().compactSerialized, `0x${'00'.repeat(65)}`]
+      const cases = [
+        NOTHING,
+        good.slice(0, -2),
+        concat([good, '0x00']),
+        sign().compactSerialized,
+        `0x${'00'.repeat(65)}`,
+      ]
       for (const evidence of cases) {
-        await expect(f.verify(key.address, ZeroHash, evidence)).to.be.revertedWithCustomError(f.verifier, 'SignatureInvalid')
+        await expect(f.verify(key.address, ZeroHash, evidence)).to.be.revertedWithCustomError(
+          f.verifier,
+          'SignatureInvalid',
+        )
       }
     })
 
@@ -71,7 +80,10 @@ describe('KeyReceiptVerifier', () => {
       const { r, s, v } = sign()
       const twin = concat([r, toBeHex(CURVE_ORDER - BigInt(s), 32), toBeHex(v === 27 ? 28 : 27)])
       expect(await f.verify(key.address, ZeroHash, twin)).to.equal(f.magic)
-      await expect(f.verify(f.node.address, ZeroHash, twin)).to.be.revertedWithCustomError(f.verifier, 'SignatureInvalid')
+      await expect(f.verify(f.node.address, ZeroHash, twin)).to.be.revertedWithCustomError(
+        f.verifier,
+        'SignatureInvalid',
+      )
     })
 
     it('refuses v other than 27 and 28', async () => {
@@ -120,7 +132,10 @@ describe('KeyReceiptVerifier', () => {
       it(`refuses where it ${name}`, async () => {
         const f = await loadFixture(walletFixture)
         await f.wallet.setMood(mood)
-        await expect(f.verify(f.node.address, f.evidenceKey, '0x')).to.be.revertedWithCustomError(f.verifier, 'SignatureInvalid')
+        await expect(f.verify(f.node.address, f.evidenceKey, '0x')).to.be.revertedWithCustomError(
+          f.verifier,
+          'SignatureInvalid',
+        )
       })
     }
 

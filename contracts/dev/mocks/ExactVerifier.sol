@@ -14,13 +14,7 @@ contract ExactVerifier is IReceiptVerifier {
     }
 
     /// @inheritdoc IReceiptVerifier
-    function verify(
-        address,
-        bytes32,
-        bytes32,
-        Row[] calldata,
-        bytes calldata
-    ) external view returns (bytes4) {
+    function verify(address, bytes32, bytes32, Row[] calldata, bytes calldata) external view returns (bytes4) {
         return keccak256(msg.data) == _questionHash ? IReceiptVerifier.verify.selector : bytes4(0);
     }
 }

@@ -11,17 +11,18 @@ import {Order, Terms} from "../../types/WorkOrder.sol";
 /// @notice For tests: opens the hashing libraries to the outside (E12).
 contract HashHarness {
     function typeHashes() external pure returns (bytes32[9] memory) {
-        return [
-            OrderHash.TERMS_TYPEHASH,
-            OrderHash.JOB_TYPEHASH,
-            OrderHash.WORK_ORDER_TYPEHASH,
-            ReceiptHash.REQUEST_TYPEHASH,
-            ReceiptHash.RECEIPT_TYPEHASH,
-            OrderHash.SETTLEMENT_TYPEHASH,
-            OrderHash.SETTLEMENT_BATCH_TYPEHASH,
-            ReceiptHash.VOUCHER_TYPEHASH,
-            ReceiptHash.CLOSE_REQUEST_TYPEHASH
-        ];
+        return
+            [
+                OrderHash.TERMS_TYPEHASH,
+                OrderHash.JOB_TYPEHASH,
+                OrderHash.WORK_ORDER_TYPEHASH,
+                ReceiptHash.REQUEST_TYPEHASH,
+                ReceiptHash.RECEIPT_TYPEHASH,
+                OrderHash.SETTLEMENT_TYPEHASH,
+                OrderHash.SETTLEMENT_BATCH_TYPEHASH,
+                ReceiptHash.VOUCHER_TYPEHASH,
+                ReceiptHash.CLOSE_REQUEST_TYPEHASH
+            ];
     }
 
     function witnessTypeString() external pure returns (string memory) {

@@ -35,13 +35,7 @@ contract HostileVerifier is IReceiptVerifier {
     }
 
     /// @inheritdoc IReceiptVerifier
-    function verify(
-        address,
-        bytes32,
-        bytes32,
-        Row[] calldata,
-        bytes calldata
-    ) external view returns (bytes4) {
+    function verify(address, bytes32, bytes32, Row[] calldata, bytes calldata) external view returns (bytes4) {
         bytes4 magic = IReceiptVerifier.verify.selector;
         Mood present = mood;
         if (present == Mood.Refuses) return 0xffffffff;

@@ -16,7 +16,10 @@ contract SharesHarness {
     }
 
     /// @notice What one call credits for all `steps`.
-    function settleTogether(Step[] calldata steps, uint256 facilitatorBps) external pure returns (Shares memory shares) {
+    function settleTogether(
+        Step[] calldata steps,
+        uint256 facilitatorBps
+    ) external pure returns (Shares memory shares) {
         for (uint256 i = 0; i < steps.length; ++i) _add(shares, steps[i], facilitatorBps);
         SharesLib.divide(shares, facilitatorBps);
     }
