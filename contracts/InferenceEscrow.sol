@@ -263,10 +263,7 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
     ) private returns (uint256 settled) {
         Question question = Evidence.prepare(terms.node, terms.evidenceKey, rows.length, evidence);
         bytes32 digest = _read(terms, rows, question);
-        require(
-            question.accepted(terms.verifier, digest, evidence.length),
-            EvidenceRefused(terms.verifier, digest)
-        );
+        require(question.accepted(terms.verifier, digest, evidence.length), EvidenceRefused(terms.verifier, digest));
 
         Shares memory shares;
         for (uint256 i = 0; i < rows.length; ++i) {

@@ -10,23 +10,19 @@ library OrderHash {
     /// @notice A member of terms, an order or a row has bits set beyond its type.
     error OrderMalformed();
 
-    bytes32 internal constant TERMS_TYPEHASH =
-        keccak256(
-            "Terms(address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId)"
-        );
+    bytes32 internal constant TERMS_TYPEHASH = keccak256(
+        "Terms(address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId)"
+    );
     bytes32 internal constant JOB_TYPEHASH = keccak256("Job(address requester,bytes32 requestHash)");
-    bytes32 internal constant WORK_ORDER_TYPEHASH =
-        keccak256(
-            "WorkOrder(Terms terms,Job job,uint40 claimBy)Job(address requester,bytes32 requestHash)Terms(address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId)"
-        );
-    bytes32 internal constant SETTLEMENT_TYPEHASH =
-        keccak256(
-            "Settlement(bytes32 orderId,uint96 cumulativeFee,bytes32 receiptsRoot,uint64 receiptCount,bool close)"
-        );
-    bytes32 internal constant SETTLEMENT_BATCH_TYPEHASH =
-        keccak256(
-            "SettlementBatch(address node,bytes32 evidenceKey,Settlement[] settlements)Settlement(bytes32 orderId,uint96 cumulativeFee,bytes32 receiptsRoot,uint64 receiptCount,bool close)"
-        );
+    bytes32 internal constant WORK_ORDER_TYPEHASH = keccak256(
+        "WorkOrder(Terms terms,Job job,uint40 claimBy)Job(address requester,bytes32 requestHash)Terms(address node,address facilitator,uint16 facilitatorBps,address verifier,bytes32 evidenceKey,bytes32 modelId)"
+    );
+    bytes32 internal constant SETTLEMENT_TYPEHASH = keccak256(
+        "Settlement(bytes32 orderId,uint96 cumulativeFee,bytes32 receiptsRoot,uint64 receiptCount,bool close)"
+    );
+    bytes32 internal constant SETTLEMENT_BATCH_TYPEHASH = keccak256(
+        "SettlementBatch(address node,bytes32 evidenceKey,Settlement[] settlements)Settlement(bytes32 orderId,uint96 cumulativeFee,bytes32 receiptsRoot,uint64 receiptCount,bool close)"
+    );
 
     /// @dev What Permit2 appends to its own stub: the witness member, then referenced types in alphabetical order.
     string internal constant WITNESS_TYPE_STRING =

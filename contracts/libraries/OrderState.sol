@@ -20,16 +20,10 @@ library OrderStateLib {
     uint256 private constant RELEASED_MASK = MASK_96 << RELEASED_SHIFT;
 
     /// @notice A new order without an amount yet: what all orders of one opening share.
-    function create(
-        uint16 networkBps_,
-        uint16 royaltyBps_,
-        uint32 openedAt_
-    ) internal pure returns (OrderState) {
+    function create(uint16 networkBps_, uint16 royaltyBps_, uint32 openedAt_) internal pure returns (OrderState) {
         return
             OrderState.wrap(
-                (uint256(networkBps_) << 192) |
-                    (uint256(royaltyBps_) << 208) |
-                    (uint256(openedAt_) << 224)
+                (uint256(networkBps_) << 192) | (uint256(royaltyBps_) << 208) | (uint256(openedAt_) << 224)
             );
     }
 
@@ -83,10 +77,7 @@ library OrderStateLib {
 
     /// @notice Raises what was released to `cumulativeFee`, which must be between `released` and `amount`.
     function release(OrderState self, uint96 cumulativeFee) internal pure returns (OrderState) {
-        return
-            OrderState.wrap(
-                (OrderState.unwrap(self) & ~RELEASED_MASK) | (uint256(cumulativeFee) << RELEASED_SHIFT)
-            );
+        return OrderState.wrap((OrderState.unwrap(self) & ~RELEASED_MASK) | (uint256(cumulativeFee) << RELEASED_SHIFT));
     }
 
     /// @notice Ends the order; what was not released is the payer's.

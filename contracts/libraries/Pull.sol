@@ -50,11 +50,7 @@ library Pull {
 
     /// @notice Sets what is the order's own. @return size of the call in bytes
     /// @dev The amount and the payer were checked to be clean when the order was hashed.
-    function fill(
-        PermitCall call_,
-        SignedOrder calldata signed,
-        bytes32 witness
-    ) internal pure returns (uint256 size) {
+    function fill(PermitCall call_, SignedOrder calldata signed, bytes32 witness) internal pure returns (uint256 size) {
         bytes calldata signature = signed.signature;
         // Offsets in `signed`: payer 0x00, nonce 0x20, amount 0x40, deadline 0xc0.
         // Memory-safe: the prepared call, and temporary memory behind what is allocated. `send` comes next.

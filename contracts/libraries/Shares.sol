@@ -30,12 +30,7 @@ library SharesLib {
     /// @notice Adds the fees of an order between what was released and `cumulativeFee`, which is not lower.
     /// @dev Unchecked, here and below: amounts have 96 bits and the shares are at most 5,000 bps together, so products
     /// stay below 2^110, and sums over all rows that fit in a block below 2^128.
-    function add(
-        Shares memory self,
-        OrderState state,
-        uint256 cumulativeFee,
-        uint256 facilitatorBps
-    ) internal pure {
+    function add(Shares memory self, OrderState state, uint256 cumulativeFee, uint256 facilitatorBps) internal pure {
         unchecked {
             uint256 snapshot = state.snapshot();
             if (snapshot != self.snapshot) {

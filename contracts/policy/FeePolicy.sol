@@ -31,10 +31,7 @@ contract FeePolicy is IFeePolicy, Ownable2Step {
     }
 
     function _setNetworkBps(uint16 networkBps_) private {
-        require(
-            networkBps_ <= SharesLib.MAX_NETWORK_BPS,
-            NetworkBpsTooHigh(networkBps_, SharesLib.MAX_NETWORK_BPS)
-        );
+        require(networkBps_ <= SharesLib.MAX_NETWORK_BPS, NetworkBpsTooHigh(networkBps_, SharesLib.MAX_NETWORK_BPS));
         networkBps = networkBps_;
         emit NetworkBpsSet(networkBps_);
     }

@@ -68,9 +68,6 @@ contract ModelRegistry is IModelRegistry {
     }
 
     function _requireWithinCap(uint16 royaltyBps_) private pure {
-        require(
-            royaltyBps_ <= SharesLib.MAX_ROYALTY_BPS,
-            RoyaltyBpsTooHigh(royaltyBps_, SharesLib.MAX_ROYALTY_BPS)
-        );
+        require(royaltyBps_ <= SharesLib.MAX_ROYALTY_BPS, RoyaltyBpsTooHigh(royaltyBps_, SharesLib.MAX_ROYALTY_BPS));
     }
 }
