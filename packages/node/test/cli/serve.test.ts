@@ -80,6 +80,20 @@ describe('opg-node serve', () => {
     expect(other.status).toBe(409)
   })
 
+  it('serves many requests of one order at once, and never more than it holds (N3)', async () => {
+    const order = await open('languages', 10n * 2_000n * 10n ** 12n)
+    const maxFee = 2_000n * 10n ** 12n
+    const responses = await Promise.all(Array.from({ length: 30 }, () => order.pay('/v1/infer', TEXT, { maxFee })))
+    const paid = responses.filter(({ status }) => status === 200)
+    const fees = paid.map(({ headers }) => decodeReceiptHeader(headers.get('x-opg-receipt')).receipt)
+    expect(responses.every(({ status }) => status === 200 || status === 402)).toBe(true)
+    expect(paid.length).toBeGreaterThanOrEqual(10)
+    expect(fees.map(({ seq }) => Number(seq)).sort((a, b) => a - b)).toEqual(fees.map((_, i) => i))
+    const spent = fees.reduce((sum, { fee }) => sum + fee, 0n)
+    expect(spent).toBeLessThanOrEqual(10n * maxFee)
+    expect(await orderOf(order.orderId)).toMatchObject({ cumulativeFee: spent.toString(), reserved: '0' })
+  })
+
   it('request signed for less than it may cost: 402 with the price', async () => {
     const order = await open('languages')
     const response = await order.pay('/v1/infer', TEXT, { maxFee: 1n })
