@@ -1,4 +1,5 @@
 import {
+  type Address,
   type Hex,
   type InferenceRequest,
   REQUEST_HEADER,
@@ -18,6 +19,10 @@ import { pinnedHash } from '../store/orderRows.js'
 import type { StoredOrder } from '../store/types.js'
 import { type GatePolicy, refusalByTime } from './policy.js'
 import { refuse } from './refusal.js'
+
+/** For so long an account without code is taken to have none. */
+const WITHOUT_CODE_FOR_MS = 30_000
+const MAX_WITHOUT_CODE = 10_000
 
 /** A request whose shape is right; nothing is known of who signed it. */
 export interface ReadRequest {
@@ -68,15 +73,30 @@ export function refusalByMeaning(
 }
 
 /** Whether the order's requester signed it: ECDSA, or ERC-1271 where the requester is a contract. */
-export function createSignatureCheck(
-  chain: EscrowReader,
-): (input: { readonly read: ReadRequest; readonly order: StoredOrder }) => Promise<Refusal | undefined> {
+export function createSignatureCheck({
+  chain,
+  clock,
+}: {
+  readonly chain: EscrowReader
+  readonly clock: Clock
+}): (input: { readonly read: ReadRequest; readonly order: StoredOrder }) => Promise<Refusal | undefined> {
+  // Who sends bad signatures in a flood must not make the node flood its RPC.
+  const withoutCode = new Map<Address, number>()
+
+  async function isWallet(account: Address): Promise<boolean> {
+    if (clock() - (withoutCode.get(account) ?? -Infinity) < WITHOUT_CODE_FOR_MS) return false
+    const hasCode = (await chain.codeHash(account)) !== undefined
+    if (withoutCode.size >= MAX_WITHOUT_CODE) withoutCode.clear()
+    if (!hasCode) withoutCode.set(account, clock())
+    return hasCode
+  }
+
   return async ({ read, order }) => {
     const { requester } = order.order.job
     const digest = structDigest(chain.separator, { name: 'InferenceRequest', value: read.request })
     if (recoverSigner(digest, read.signature) === requester) return undefined
-    const isWallet = (await chain.codeHash(requester)) !== undefined
-    if (isWallet && (await chain.isValidSignature(requester, { digest, signature: read.signature }))) return undefined
+    if ((await isWallet(requester)) && (await chain.isValidSignature(requester, { digest, signature: read.signature })))
+      return undefined
     return refuse(
       'signature-invalid',
       `The request must be signed by requester ${requester} for chain ${chain.chainId.toString()} and escrow ${chain.escrow}.`,

@@ -34,7 +34,7 @@ type Admitted =
 export function createPaidService(options: PaidServiceOptions): PaidService {
   const { policy, store, chain, clock, logger } = options
   const gate = createOrderGate(options)
-  const checkSignature = createSignatureCheck(chain)
+  const checkSignature = createSignatureCheck(options)
 
   async function admit(call: PaidCall): Promise<Admitted | Refusal> {
     const read = readRequest(call.signedRequest)

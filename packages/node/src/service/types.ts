@@ -77,7 +77,7 @@ export interface ComputeIo {
    */
   readonly signal: AbortSignal
   /** Takes the next bytes of the answer. After an abort they are dropped, and are neither sent nor hashed. */
-  emit(chunk: Uint8Array): Promise<void>
+  readonly emit: (chunk: Uint8Array) => Promise<void>
 }
 
 export interface ComputedAnswer {

@@ -43,7 +43,7 @@ describe('serve', () => {
     order: OpenOrder,
     index: bigint,
     maxFee: bigint,
-  ): { readonly call: PaidCall; readonly started: Promise<void>; release(): void } {
+  ): { readonly call: PaidCall; readonly started: Promise<void>; readonly release: () => void } {
     let release = (): void => undefined
     let start = (): void => undefined
     const gate = new Promise<void>((resolve) => (release = resolve))
@@ -463,6 +463,19 @@ describe('serve', () => {
       expect(await serve(order, { index: 1n }, refreshing)).toBe('order-not-open')
       await (await world.devnet.contracts.escrow.connect(world.payer).openFunded(order.terms, order.order)).wait()
       expect(await serve(order, { index: 1n }, refreshing)).toBe('served')
+    })
+
+    it('is not flooded by a flood of bad signatures', async () => {
+      const order = await world.admitted(node)
+      const calm = await world.openNode({ rpc: rpc.url })
+      await calm.service.admitOrder(orderInput(order))
+      rpc.asked.length = 0
+      for (const index of [0n, 1n, 2n]) {
+        const signedRequest = toWire(world.signRequest({ ...order, requester: world.payer }, { index }))
+        expect(await serve(order, { index, signedRequest }, calm)).toBe('signature-invalid')
+      }
+      expect(rpc.asked).toEqual(['eth_getCode'])
+      await calm.close()
     })
 
     it('is not asked again for every request', async () => {

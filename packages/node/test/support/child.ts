@@ -48,12 +48,11 @@ export function startChild(input: ChildInput): Child {
   return {
     lines,
     written: async (count) => {
-      let isOver = false
-      void ended.then(() => {
-        isOver = true
-        child.emit('lines')
-      })
-      while (lines.length < count && !isOver) await new Promise((resolve) => child.once('lines', resolve))
+      const over = ended.then(() => 'over')
+      let state: unknown
+      while (lines.length < count && state !== 'over') {
+        state = await Promise.race([over, new Promise((resolve) => child.once('lines', resolve))])
+      }
     },
     kill: () => {
       child.kill('SIGKILL')

@@ -20,8 +20,9 @@ class DeadlyProvider extends JsonRpcProvider {
   }
 
   override async send(method: string, params: unknown[] | Record<string, unknown>): Promise<unknown> {
-    const isDeadly = method === this.#killAt?.method
-    if (isDeadly && this.#killAt?.when === 'before') process.kill(process.pid, 'SIGKILL')
+    const killAt = this.#killAt
+    const isDeadly = method === killAt?.method
+    if (isDeadly && killAt.when === 'before') process.kill(process.pid, 'SIGKILL')
     const answer: unknown = await super.send(method, params)
     if (isDeadly) process.kill(process.pid, 'SIGKILL')
     return answer

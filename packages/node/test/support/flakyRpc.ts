@@ -19,7 +19,7 @@ export async function startFlakyRpc(upstream: string): Promise<FlakyRpc> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const body = Buffer.concat(chunks)
-      rpc.asked.push(String((JSON.parse(body.toString()) as { method: string }).method))
+      rpc.asked.push((JSON.parse(body.toString()) as { method: string }).method)
       if (rpc.mood === 'hang-up') response.destroy()
       else if (rpc.mood === 'garbage') response.end('<html>')
       else if (rpc.mood === 'error') response.writeHead(500).end('{"error":"busy"}')
