@@ -67,7 +67,7 @@ describe('attacks on batches', () => {
       expect(await tryWith(f, signed, ample)).to.deep.equal(expected)
       const check = async (gasLimit: bigint): Promise<boolean> => {
         const opened = await tryWith(f, signed, gasLimit)
-        if (opened !== undefined) expect([...opened], `with ${gasLimit} gas`).to.deep.equal(expected)
+        if (opened !== undefined) expect([...opened], `with ${String(gasLimit)} gas`).to.deep.equal(expected)
         return opened !== undefined
       }
       for (let gasLimit = ample; gasLimit > 0n; gasLimit -= ample / 150n) await check(gasLimit)

@@ -1,16 +1,5 @@
 import { expect } from 'chai'
-import { ethers } from 'hardhat'
-import {
-  JsonRpcProvider,
-  MaxUint256,
-  TypedDataEncoder,
-  Wallet,
-  ZeroHash,
-  id,
-  toQuantity,
-  type BaseContract,
-  type Signer,
-} from 'ethers'
+import { JsonRpcProvider, MaxUint256, TypedDataEncoder, Wallet, ZeroHash, id, toQuantity } from 'ethers'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { DevOPG } from '../../packages/bindings/src/generated/typechain/contracts/dev/DevOPG'
@@ -19,6 +8,7 @@ import {
   DAY,
   OPG,
   PERMIT2_ADDRESS,
+  deploy,
   escrowDomain,
   orderIdOf,
   settleRow,
@@ -52,16 +42,6 @@ async function startChain(): Promise<{ chain: ChildProcess; url: string }> {
   return { chain, url }
 }
 
-async function deployOn<C extends BaseContract>(
-  signer: Signer,
-  name: string,
-  args: readonly unknown[] = [],
-): Promise<C> {
-  const contract: BaseContract = await ethers.deployContract(name, [...args], signer)
-  await contract.waitForDeployment()
-  return contract as C
-}
-
 describe('attacks on the chain itself', () => {
   let chain: ChildProcess | undefined
   const providers: JsonRpcProvider[] = []
@@ -84,17 +64,17 @@ describe('attacks on the chain itself', () => {
     chain = started.chain
     const { provider, payer, node } = await connect(started.url)
     await (await payer.sendTransaction(permit2Deployment())).wait()
-    const token = await deployOn<DevOPG>(payer, 'DevOPG')
-    const policy = await deployOn(payer, 'FeePolicy', [payer.address, 0, payer.address])
-    const registry = await deployOn(payer, 'ModelRegistry')
-    const verifier = await deployOn(payer, 'KeyReceiptVerifier')
+    const token = await deploy<DevOPG>('DevOPG', [], payer)
+    const policy = await deploy('FeePolicy', [payer.address, 0, payer.address], payer)
+    const registry = await deploy('ModelRegistry', [], payer)
+    const verifier = await deploy('KeyReceiptVerifier', [], payer)
     const addresses = [
       await token.getAddress(),
       PERMIT2_ADDRESS,
       await policy.getAddress(),
       await registry.getAddress(),
     ]
-    const escrow = await deployOn<InferenceEscrow>(payer, 'InferenceEscrow', addresses)
+    const escrow = await deploy<InferenceEscrow>('InferenceEscrow', addresses, payer)
     await (await token.mint(payer.address, 100n * OPG)).wait()
     await (await token.approve(PERMIT2_ADDRESS, MaxUint256)).wait()
 

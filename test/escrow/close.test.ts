@@ -110,7 +110,7 @@ describe('reclaim', () => {
   })
 
   for (const after of [0n, 1n]) {
-    it(`works ${after} seconds after claimBy`, async () => {
+    it(`works ${String(after)} seconds after claimBy`, async () => {
       const f = await loadFixture(deployFixture)
       const claimBy = (await now()) + 1_000n
       const { order } = await openOrder(f, { claimBy })

@@ -51,7 +51,7 @@ describe('open', () => {
     })
 
     for (const amount of [1n, MAX_96]) {
-      it(`takes an amount of ${amount}`, async () => {
+      it(`takes an amount of ${String(amount)}`, async () => {
         const f = await loadFixture(deployFixture)
         await f.token.mint(f.payer.address, MAX_96)
         const { orderId } = await openOrder(f, { amount })
@@ -110,7 +110,7 @@ describe('open', () => {
     })
 
     for (const late of [0n, 1n]) {
-      it(`refuses it ${late} seconds after claimBy`, async () => {
+      it(`refuses it ${String(late)} seconds after claimBy`, async () => {
         const f = await loadFixture(deployFixture)
         const claimBy = (await now()) + 100n
         const order = await makeOrder(f, { claimBy })
@@ -131,7 +131,7 @@ describe('open', () => {
     })
 
     for (const beyond of [-1n, 0n]) {
-      it(`opens with claimBy ${beyond} seconds beyond 90 days (F10)`, async () => {
+      it(`opens with claimBy ${String(beyond)} seconds beyond 90 days (F10)`, async () => {
         const f = await loadFixture(deployFixture)
         const openedAt = (await now()) + 100n
         const signed = await signOrder(f, f.payer, await makeOrder(f, { claimBy: openedAt + 90n * DAY + beyond }))
@@ -217,7 +217,7 @@ describe('open', () => {
       [0, 2_001],
       [65_535, 65_535],
     ] as const) {
-      it(`refuses a policy and registry that ask ${networkBps} and ${royaltyBps} bps (F2)`, async () => {
+      it(`refuses a policy and registry that ask ${String(networkBps)} and ${String(royaltyBps)} bps (F2)`, async () => {
         const f = await loadFixture(deployWithHostileShares)
         await f.policy.setNetworkBps(networkBps)
         await f.registry.setRoyaltyBps(royaltyBps)
@@ -277,7 +277,7 @@ describe('open', () => {
     })
 
     for (const length of [0, 1, 31, 32, 33, 64, 65, 66, 500]) {
-      it(`hands ${length} bytes to the payer's ERC-1271 wallet unchanged`, async () => {
+      it(`hands ${String(length)} bytes to the payer's ERC-1271 wallet unchanged`, async () => {
         const f = await loadFixture(deployFixture)
         const wallet = await deploy<ExactWallet>('ExactWallet', [f.home.token, PERMIT2_ADDRESS])
         const payer = await wallet.getAddress()

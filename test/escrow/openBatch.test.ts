@@ -36,7 +36,7 @@ function selectorOf(
 
 describe('openBatch', () => {
   for (const count of [0, 1, 25]) {
-    context(`with ${count} orders`, () => {
+    context(`with ${String(count)} orders`, () => {
       it('opens every one and takes the sum', async () => {
         const f = await loadFixture(deployFixture)
         const signed = await signMany(f, count)
@@ -65,7 +65,7 @@ describe('openBatch', () => {
       const f = await loadFixture(deployFixture)
       const signed: SignedOrder[] = []
       for (let i = 0; i < 4; i++) {
-        const payer = await createPayer(f.token, `batch payer ${i}`)
+        const payer = await createPayer(f.token, `batch payer ${String(i)}`)
         const order = await makeOrder(f, { payer: payer.address, amount: BigInt(i + 1) })
         signed.push(await signOrder(f, payer, order))
         // Between two honest ones: rubbish that is longer, shorter, and empty.

@@ -54,7 +54,7 @@ describe('orderId', () => {
 
 describe('settlementDigest', () => {
   for (const count of [0, 1, 3]) {
-    it(`is the EIP-712 digest of a batch of ${count}`, async () => {
+    it(`is the EIP-712 digest of a batch of ${String(count)}`, async () => {
       const f = await loadFixture(deployFixture)
       const rows = []
       for (let i = 0; i < count; i++)

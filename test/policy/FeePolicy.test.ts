@@ -26,7 +26,7 @@ describe('FeePolicy', () => {
 
   describe('setNetworkBps', () => {
     for (const bps of [0, 1_000]) {
-      it(`takes ${bps}`, async () => {
+      it(`takes ${String(bps)}`, async () => {
         const f = await loadFixture(deployFixture)
         await expect(f.policy.setNetworkBps(bps)).to.emit(f.policy, 'NetworkBpsSet').withArgs(bps)
         expect(await f.policy.networkBps()).to.equal(bps)

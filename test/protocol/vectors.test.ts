@@ -207,13 +207,14 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
     const { leaves, trees } = vectors.tree
     let proofs = 0
     for (const { size, root, inclusion } of trees) {
-      expect(await f.hashes.root(leaves.slice(0, size)), `root of ${size}`).to.equal(root)
+      expect(await f.hashes.root(leaves.slice(0, size)), `root of ${String(size)}`).to.equal(root)
       for (const { index, proof } of inclusion) {
         proofs++
         const leaf = leaves[index] ?? '0x'
-        expect(await f.hashes.verifyInclusion(root, size, index, leaf, [...proof]), `${index} of ${size}`).to.equal(
-          true,
-        )
+        expect(
+          await f.hashes.verifyInclusion(root, size, index, leaf, [...proof]),
+          `${String(index)} of ${String(size)}`,
+        ).to.equal(true)
       }
     }
     expect(proofs).to.be.greaterThan(0)
@@ -245,7 +246,10 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
             args[1] === size &&
             args[0] === root
           if (isSame) continue
-          expect(await f.hashes.verifyInclusion(...args), `alteration ${i} of ${index} in ${size}`).to.equal(false)
+          expect(
+            await f.hashes.verifyInclusion(...args),
+            `alteration ${String(i)} of ${String(index)} in ${String(size)}`,
+          ).to.equal(false)
         }
       }
     }

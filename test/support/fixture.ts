@@ -50,10 +50,16 @@ const PERMIT2_ERRORS = {
   ]),
 }
 
-export async function deploy<C extends BaseContract>(name: string, args: readonly unknown[] = []): Promise<C> {
-  const contract: BaseContract = await ethers.deployContract(name, [...args])
+/** Deploys a contract of the project; by the test network's first account, if no signer is named. */
+export async function deploy<C extends BaseContract>(
+  name: string,
+  args: readonly unknown[] = [],
+  signer?: Signer,
+): Promise<C> {
+  const factory = await ethers.getContractFactory(name, signer)
+  const contract = await factory.deploy(...args)
   await contract.waitForDeployment()
-  return contract as C
+  return contract as BaseContract as BaseContract & C
 }
 
 export async function now(): Promise<bigint> {
@@ -179,7 +185,7 @@ export function settleRow(order: Order, cumulativeFee: bigint, changes: Partial<
   return {
     order,
     cumulativeFee,
-    receiptsRoot: id(`receipts up to ${cumulativeFee}`),
+    receiptsRoot: id(`receipts up to ${String(cumulativeFee)}`),
     receiptCount: 3n,
     close: false,
     ...changes,

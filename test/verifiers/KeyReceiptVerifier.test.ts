@@ -1,6 +1,6 @@
 import { loadFixture, setCode } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
-import { Signature, SigningKey, Wallet, ZeroHash, concat, id, toBeHex, zeroPadValue } from 'ethers'
+import { type Signature, SigningKey, Wallet, ZeroHash, concat, id, toBeHex, zeroPadValue } from 'ethers'
 import type { HostileWallet } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileWallet'
 import { PERMIT2_ADDRESS, deploy, deployFixture } from '../support/fixture'
 
@@ -114,7 +114,7 @@ describe('KeyReceiptVerifier', () => {
     }
 
     for (const evidence of [NOTHING, '0x12', `0x${'34'.repeat(65)}`, `0x${'56'.repeat(500)}`]) {
-      it(`asks it about ${(evidence.length - 2) / 2} bytes`, async () => {
+      it(`asks it about ${String((evidence.length - 2) / 2)} bytes`, async () => {
         const f = await loadFixture(walletFixture)
         expect(await f.verify(f.node.address, f.evidenceKey, evidence)).to.equal(f.magic)
         await f.wallet.setMood(1)
