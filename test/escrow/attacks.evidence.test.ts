@@ -10,10 +10,13 @@ import {
   PERMIT2_ADDRESS,
   deploy,
   deployFixture,
+  makeOrder,
   openOrder,
+  orderIdOf,
   settleRow,
   settleRows,
   settlementEvidence,
+  signOrder,
 } from '../support/fixture'
 
 const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
@@ -52,6 +55,19 @@ describe('attacks by verifiers and with evidence', () => {
       expect((await f.escrow.orders(f.orderId)).released).to.equal(0n)
     })
   }
+
+  it('verifier answers a byte short, and that byte lies in memory as the escrow left it: nothing is released (E3)', async () => {
+    const f = await loadFixture(hostileVerifierFixture)
+    // An order id that ends in zero is the leftover that would complete the answer.
+    let order = await makeOrder(f)
+    while (!orderIdOf(f.home, f.terms, order).endsWith('00')) order = { ...order, nonce: order.nonce + 1_000n }
+    await f.escrow.open(f.terms, await signOrder(f, f.payer, order))
+    await f.hostile.setMood(Mood.ShortAnswer)
+    await expect(f.escrow.settle(f.terms, [settleRow(order, OPG)], '0x')).to.be.revertedWithCustomError(
+      f.escrow,
+      'EvidenceRefused',
+    )
+  })
 
   it('return bomb from a verifier that accepts: only one word of it is read', async () => {
     const f = await loadFixture(hostileVerifierFixture)
