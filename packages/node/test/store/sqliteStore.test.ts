@@ -7,16 +7,21 @@ import { StoreError } from '../../src/errors.js'
 import { openSqliteStore } from '../../src/store/sqliteStore.js'
 import { IDENTITY } from '../support/books.js'
 import { createTestClock } from '../support/clock.js'
-import { LEASE_MS, describeNodeStore } from './describeNodeStore.js'
+import { describeNodeStore } from './describeNodeStore.js'
+import { describeOutboxStore } from './describeOutboxStore.js'
+import { LEASE_MS, type StoreFactory } from './storeFixture.js'
 
-describeNodeStore('the SQLite store', async () => {
+async function createSqlite(): Promise<StoreFactory> {
   const directory = await mkdtemp(join(tmpdir(), 'opg-node-'))
   return {
     open: ({ clock, identity }) =>
       openSqliteStore({ path: join(directory, 'node.db'), identity, clock, random: randomBytes, leaseMs: LEASE_MS }),
     remove: () => rm(directory, { recursive: true }),
   }
-})
+}
+
+describeNodeStore('the SQLite store', createSqlite)
+describeOutboxStore('the outbox of the SQLite store', createSqlite)
 
 describe('openSqliteStore', () => {
   it('names what failed where the file is no database', async () => {
