@@ -1,0 +1,30 @@
+import { startDevnet } from '@opg/devnet'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startNode } from '../scripts/demo/nodeProcess.js'
+import { prepareWorld } from '../scripts/demo/world.js'
+
+// A local chain with everything deployed, a node that sells a model, and a payer that owns 10 OPG. Until Ctrl-C.
+const stopped = new Promise((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve))
+const directory = await mkdtemp(join(tmpdir(), 'opg-devnet-'))
+const devnet = await startDevnet()
+try {
+  const world = await prepareWorld(devnet, directory)
+  const node = await startNode(world, directory)
+  const payer = devnet.wallets[7]
+  const keyFile = join(directory, 'payer.key')
+  await devnet.mint(payer.address, 10n * 10n ** 18n)
+  await writeFile(keyFile, payer.privateKey, { mode: 0o600 })
+
+  console.log(`export RPC_URL=${devnet.rpcUrl}`)
+  console.log(`export NODE_URL=${node.url}`)
+  console.log(`export ESCROW=${devnet.deployment.escrow}`)
+  console.log(`export PAYER_KEY_FILE=${keyFile}`)
+  console.error('· running until Ctrl-C; give these lines to another terminal')
+  await stopped
+  await node.stop()
+} finally {
+  await devnet.stop()
+  await rm(directory, { recursive: true, force: true })
+}
