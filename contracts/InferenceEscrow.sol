@@ -50,9 +50,9 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
 
     /// @inheritdoc IInferenceEscrow
     function open(Terms calldata terms, SignedOrder calldata signed) external nonReentrant returns (bool opened) {
-        OrderState fresh = _freshState(terms);
         (bytes32 id, bytes32 witness) = OrderHash.order(_SEED, OrderHash.terms(terms), signed.order);
         if (_orders[id].isKnown()) return false;
+        OrderState fresh = _freshState(terms);
         bytes4 defect = _defect(signed.order);
         if (defect != 0) _revertFor(defect, id, signed.order);
 
@@ -104,9 +104,9 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
 
     /// @inheritdoc IInferenceEscrow
     function openFunded(Terms calldata terms, Order calldata order) external nonReentrant returns (bool opened) {
-        OrderState fresh = _freshState(terms);
         bytes32 id = _orderId(terms, order);
         if (_orders[id].isKnown()) return false;
+        OrderState fresh = _freshState(terms);
         bytes4 defect = _defect(order);
         if (defect != 0) _revertFor(defect, id, order);
 
@@ -207,7 +207,7 @@ contract InferenceEscrow is Payouts, EIP712, Multicall {
         require(terms.verifier.code.length != 0, VerifierWithoutCode(terms.verifier));
         require(
             terms.facilitatorBps <= SharesLib.MAX_FACILITATOR_BPS &&
-                (terms.facilitator != address(0) || terms.facilitatorBps == 0),
+                (terms.facilitatorBps == 0 || (terms.facilitator != address(0) && terms.facilitator != address(this))),
             FacilitatorBpsInvalid(terms.facilitator, terms.facilitatorBps, SharesLib.MAX_FACILITATOR_BPS)
         );
         uint16 networkBps = FEE_POLICY.networkBps();

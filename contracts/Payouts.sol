@@ -81,10 +81,10 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     function _credit(Terms calldata terms, Shares memory shares, bool claim_) internal {
         address node = terms.node;
         uint256 claimed = 0;
+        _credits[terms.facilitator].add(shares.facilitator); // first: the node may be the facilitator
         if (claim_) claimed = _credits[node].empty() + shares.node;
         else _credits[node].add(shares.node);
         if ((shares.node | shares.facilitator | shares.royalty | shares.network | claimed) == 0) return;
-        _credits[terms.facilitator].add(shares.facilitator);
         _royalties[terms.modelId].add(shares.royalty);
         _networkCredit.add(shares.network);
         emit FeesCredited(
@@ -109,7 +109,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     }
 
     function _payOut(address account, address to) private returns (uint256 amount) {
-        require(to != address(0), RecipientInvalid(to));
+        _requireRecipient(to);
         amount = _credits[account].empty();
         if (amount == 0) return 0;
         emit Claimed(account, to, amount);
@@ -118,7 +118,12 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     }
 
     function _requireEntitled(address entitled, address to) private view {
-        require(to != address(0), RecipientInvalid(to));
+        _requireRecipient(to);
         require(to == entitled || msg.sender == entitled, NotEntitled(entitled, msg.sender));
+    }
+
+    /// @dev What is sent to nobody, or back here, would be nobody's.
+    function _requireRecipient(address to) private view {
+        require(to != address(0) && to != address(this), RecipientInvalid(to));
     }
 }

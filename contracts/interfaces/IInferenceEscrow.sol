@@ -103,7 +103,7 @@ interface IInferenceEscrow {
     error NodeInvalid(address node);
     /// @notice The verifier has no code.
     error VerifierWithoutCode(address verifier);
-    /// @notice The facilitator's share is over its cap, or nobody is named to receive it.
+    /// @notice The facilitator's share is over its cap, or the facilitator, zero or this escrow, cannot receive it.
     error FacilitatorBpsInvalid(address facilitator, uint16 facilitatorBps, uint16 maximum);
     /// @notice The fee policy or the model registry asks for more than the caps of this contract (F2).
     error SharesTooHigh(uint256 networkBps, uint256 royaltyBps);
@@ -119,9 +119,9 @@ interface IInferenceEscrow {
     error EvidenceRefused(address verifier, bytes32 digest);
     /// @notice Only the order's node may do this.
     error NotNode(address node, address caller);
-    /// @notice Only the entitled account may send its credit elsewhere.
+    /// @notice Only the entitled account (zero: nobody, the model is unregistered) may send its credit elsewhere.
     error NotEntitled(address entitled, address caller);
-    /// @notice Nobody is entitled: the model is unregistered, or the destination is zero.
+    /// @notice The destination is zero or this escrow.
     error RecipientInvalid(address to);
 
     /// @notice Locks the order's amount from the payer through Permit2, under the payer's one signature.

@@ -72,11 +72,13 @@ describe('claimTo', () => {
     expect(await f.escrow.credits(f.node)).to.equal(NODE)
   })
 
-  it('refuses the zero address', async () => {
+  it('refuses the zero address, and the escrow, where it would be lost', async () => {
     const f = await loadFixture(settledFixture)
-    await expect(f.escrow.connect(f.node).claimTo(ZeroAddress))
-      .to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid')
-      .withArgs(ZeroAddress)
+    for (const to of [ZeroAddress, f.home.escrow]) {
+      await expect(f.escrow.connect(f.node).claimTo(to))
+        .to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid')
+        .withArgs(to)
+    }
   })
 })
 
@@ -108,11 +110,13 @@ describe('claimRoyalty', () => {
       .withArgs(f.modelOwner.address, f.stranger.address)
   })
 
-  it('refuses the zero address, even to the owner', async () => {
+  it('refuses the zero address and the escrow, even to the owner', async () => {
     const f = await loadFixture(settledFixture)
-    await expect(f.escrow.connect(f.modelOwner).claimRoyalty(f.modelId, ZeroAddress))
-      .to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid')
-      .withArgs(ZeroAddress)
+    for (const to of [ZeroAddress, f.home.escrow]) {
+      await expect(f.escrow.connect(f.modelOwner).claimRoyalty(f.modelId, to))
+        .to.be.revertedWithCustomError(f.escrow, 'RecipientInvalid')
+        .withArgs(to)
+    }
   })
 
   it('knows nobody to pay for an unregistered model', async () => {

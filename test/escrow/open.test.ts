@@ -190,6 +190,15 @@ describe('open', () => {
         .withArgs(ZeroAddress, 1n, 2_000n)
     })
 
+    it('refuses a facilitator share for the escrow itself', async () => {
+      const f = await loadFixture(deployFixture)
+      const terms = { ...f.terms, facilitator: f.home.escrow }
+      const signed = await signOrder(f, f.payer, await makeOrder(f), { terms })
+      await expect(f.escrow.open(terms, signed))
+        .to.be.revertedWithCustomError(f.escrow, 'FacilitatorBpsInvalid')
+        .withArgs(f.home.escrow, terms.facilitatorBps, 2_000n)
+    })
+
     async function deployWithHostileShares() {
       const f = await deployFixture()
       const policy = await deploy<HostileFeePolicy>('HostileFeePolicy')
@@ -210,6 +219,15 @@ describe('open', () => {
       const { orderId } = await openOrder(f, {}, { terms: { ...f.terms, facilitatorBps: 2_000n } })
       const state = await f.escrow.orders(orderId)
       expect([state.networkBps, state.royaltyBps]).to.deep.equal([1_000n, 2_000n])
+    })
+
+    it('moves nothing for an order that is open, whatever the policy does by then', async () => {
+      const f = await loadFixture(deployWithHostileShares)
+      const signed = await signOrder(f, f.payer, await makeOrder(f))
+      await f.escrow.open(f.terms, signed)
+      await f.policy.setReverts(true)
+      expect(await f.escrow.open.staticCall(f.terms, signed)).to.equal(false)
+      expect(await f.escrow.openFunded.staticCall(f.terms, signed.order)).to.equal(false)
     })
 
     for (const [networkBps, royaltyBps] of [
