@@ -5,8 +5,10 @@ export class ChainUnavailableError extends Error {
   readonly code = 'CHAIN_UNAVAILABLE'
   readonly operation: string
 
-  constructor(operation: string, options?: { readonly cause?: unknown }) {
-    super(`The chain did not answer ${operation}. Nothing was concluded from it; try again.`, options)
+  constructor(operation: string, { cause }: { readonly cause?: unknown } = {}) {
+    super(`The chain did not answer ${operation}. Nothing was concluded from it; try again.`, {
+      cause: withoutUrl(cause),
+    })
     this.name = 'ChainUnavailableError'
     this.operation = operation
   }
@@ -107,5 +109,14 @@ export class EvidenceKeyMissingError extends Error {
     super(`No configured verifier and key fit order ${orderId}. Put back the key that it was admitted with.`)
     this.name = 'EvidenceKeyMissingError'
     this.orderId = orderId
+  }
+}
+
+/** What an RPC's failure says, less its URL: providers put their customers' keys into it (N8). */
+function withoutUrl(cause: unknown): { readonly code: string; readonly message: string } {
+  const { code, shortMessage } = Object(cause) as { readonly code?: unknown; readonly shortMessage?: unknown }
+  return {
+    code: typeof code === 'string' ? code : 'UNKNOWN',
+    message: typeof shortMessage === 'string' ? shortMessage : 'no further details',
   }
 }

@@ -1,7 +1,7 @@
 import { InferenceEscrow__factory } from '@opg/bindings'
 import { type Address, type Hex, domainSeparator, orderSeed } from '@opg/protocol'
 import { Contract, type JsonRpcProvider, isError, keccak256 } from 'ethers'
-import { ChainUnavailableError } from '../errors.js'
+import { ChainUnavailableError, WrongChainError } from '../errors.js'
 import type { OrderSnapshot } from '../store/types.js'
 
 /** What the node reads of the chain. Whatever fails is a `ChainUnavailableError`, never an answer (N6). */
@@ -32,7 +32,8 @@ const ERC1271_MAGIC = `0x1626ba7e${'0'.repeat(56)}`
 /**
  * Reads what never changes of an escrow, and keeps it.
  *
- * @throws {ChainUnavailableError} if the RPC does not answer, or no escrow stands there
+ * @throws {WrongChainError} if nothing stands at the escrow's address
+ * @throws {ChainUnavailableError} if the RPC does not answer, or not as an escrow does
  */
 export async function openEscrowReader(options: {
   readonly provider: JsonRpcProvider
@@ -42,6 +43,8 @@ export async function openEscrowReader(options: {
 }): Promise<EscrowReader> {
   const { provider, escrow, confirmations } = options
   const contract = InferenceEscrow__factory.connect(escrow, provider)
+  const code = await asked('eth_getCode', () => provider.getCode(escrow))
+  if (code === '0x') throw new WrongChainError(`What stands at ${escrow}`, { expected: 'the escrow', found: 'no code' })
   const [{ chainId }, deploymentChainId] = await asked('deploymentChainId', () =>
     Promise.all([provider.getNetwork(), contract.deploymentChainId()]),
   )

@@ -99,7 +99,9 @@ export function createSettler(options: SettlerOptions): Settler {
     const moment = { nowMs, chainSeconds: Math.max(timestamp, Math.floor(nowMs / 1000)) }
     const candidates: Candidate[] = []
     for (const order of await store.orders({ live: true })) {
-      if (candidateOf(order, policy, moment) === undefined) continue
+      // What a reorg took may be back.
+      const mayBeBack = order.chain === 'missing' && order.cumulativeFee > 0n
+      if (!mayBeBack && candidateOf(order, policy, moment) === undefined) continue
       // Not to pay gas for an order that somebody closed, or that a reorg took.
       const fresh = await store.noteSnapshot(order.orderId, await chain.snapshot(order.orderId))
       const candidate = fresh === undefined ? undefined : candidateOf(fresh, policy, moment)

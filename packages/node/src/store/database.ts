@@ -91,7 +91,7 @@ export class Database {
     try {
       return work()
     } catch (error) {
-      if (error instanceof Error && 'code' in error && !isSqliteCode(error.code)) throw error
+      if (error instanceof Error && 'code' in error && isOwnCode(error.code)) throw error
       throw new StoreError(operation, { cause: error })
     }
   }
@@ -141,6 +141,7 @@ function unexpected(column: string): StoreError {
   return new StoreError(`reading ${column}`)
 }
 
-function isSqliteCode(code: unknown): boolean {
-  return typeof code !== 'string' || code.startsWith('SQLITE') || code.startsWith('ERR_')
+/** The driver's codes begin with SQLITE, Node's with ERR, or are empty. */
+function isOwnCode(code: unknown): boolean {
+  return typeof code === 'string' && /^(?!SQLITE|ERR_)[A-Z]/.test(code)
 }

@@ -22,7 +22,7 @@ export function readOrder(database: Database, orderId: Hex): StoredOrder | undef
 }
 
 export function readOrders(database: Database, onlyLive: boolean): readonly StoredOrder[] {
-  const where = onlyLive ? "WHERE chain = 'open' OR entry_id IS NOT NULL" : ''
+  const where = onlyLive ? "WHERE chain <> 'closed' OR entry_id IS NOT NULL" : ''
   return database.all(`${SELECT} ${where} ORDER BY rowid`).map((row) => orderOf(database, row))
 }
 

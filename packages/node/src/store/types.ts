@@ -107,7 +107,7 @@ export interface Commitment {
 }
 
 export interface OrderFilter {
-  /** Only orders that can still move: open on chain, or in flight. */
+  /** Only orders that can still move: not closed on chain, or in flight. */
   readonly live?: boolean
 }
 

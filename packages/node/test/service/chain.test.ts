@@ -1,5 +1,7 @@
+import { inspect } from 'node:util'
 import { toWire } from '@opg/protocol'
 import { afterEach, beforeEach } from 'vitest'
+import { ChainUnavailableError } from '../../src/errors.js'
 import type { PaymentNode } from '../../src/service/openNode.js'
 import { type FlakyRpc, type RpcMood, startFlakyRpc } from '../support/flakyRpc.js'
 import { setUpNode } from '../support/fixture.js'
@@ -53,6 +55,20 @@ describe('serve, and the chain', () => {
     expect(await t.serve(order, { index: 1n }, refreshing)).toBe('order-not-open')
     await (await t.world.devnet.contracts.escrow.connect(t.world.payer).openFunded(order.terms, order.order)).wait()
     expect(await t.serve(order, { index: 1n }, refreshing)).toBe('served')
+  })
+
+  it('shows its URL, which may hold a key, in no error and no log (N8)', async () => {
+    const secretive = await t.world.openNode({ rpc: `${rpc.url}/v2/SECRET-API-KEY` })
+    await t.world.admitted(secretive)
+    for (const mood of ['error', 'garbage', 'hang-up'] as const) {
+      rpc.mood = mood
+      const error: unknown = await secretive.settler.settleOnce().catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(ChainUnavailableError)
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('SECRET')
+    }
+    rpc.mood = 'well'
+    await secretive.close()
+    expect(t.world.logged.join()).not.toContain('SECRET')
   })
 
   it('is not flooded by a flood of bad signatures', async () => {

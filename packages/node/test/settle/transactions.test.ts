@@ -111,7 +111,6 @@ describe('the transactions of the settler', () => {
       await t.node.settler.settleOnce({ force: true })
       expect((await t.node.store.order(order.orderId))?.chain).toBe('missing')
       await (await t.world.devnet.contracts.escrow.connect(t.world.payer).openFunded(order.terms, order.order)).wait()
-      await t.node.service.admitOrder(orderInput(order))
       await t.node.settler.settleAll(FOREVER)
       expect((await t.chainState(order)).released).toBe(15n)
     })
