@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { type BaseContract, type BytesLike, hexlify, Interface } from 'ethers'
-import { ethers } from 'hardhat'
+import { type BaseContract, type BytesLike, hexlify, type Interface } from 'ethers'
+import { deploy } from '../support/fixture'
 import { generateKeyPairSync } from 'node:crypto'
 
 import { derOf, newRsaKey } from './pss'
@@ -17,7 +17,7 @@ describe('RsaPublicKey', () => {
   let rsa: BaseContract & HarnessCalls
 
   before(async () => {
-    rsa = (await ethers.deployContract('RsaPssHarness')) as BaseContract as BaseContract & HarnessCalls
+    rsa = await deploy<BaseContract & HarnessCalls>('RsaPssHarness')
   })
 
   /** The key with one edit. */

@@ -18,6 +18,7 @@ import {
 } from 'ethers'
 import { artifacts, ethers } from 'hardhat'
 
+import { deploy } from '../support/fixture'
 import { newRsaKey, type RsaKey, signPss } from '../crypto/pss'
 
 interface VerifierCalls {
@@ -64,15 +65,15 @@ function evidenceOf(key: RsaKey, digest = DIGEST): string {
 }
 
 async function deployVerifier(registry: BaseContract): Promise<Verifier> {
-  return (await ethers.deployContract('TeeReceiptVerifier', [await registry.getAddress()])) as BaseContract as Verifier
+  return await deploy<Verifier>('TeeReceiptVerifier', [await registry.getAddress()])
 }
 
 /** Two nodes, each with an enclave that it registered. */
 async function twoNodes() {
   const alice = await ethers.provider.getSigner(1)
   const bob = await ethers.provider.getSigner(2)
-  const registry = (await ethers.deployContract('DevTEERegistry')) as BaseContract as Registry
-  const as = (signer: Signer): Registry => registry.connect(signer) as BaseContract as Registry
+  const registry = await deploy<Registry>('DevTEERegistry')
+  const as = (signer: Signer): Registry => registry.connect(signer) as Registry
   await as(alice).register(ALICE_KEY.der, ZeroAddress, 'https://alice.example', 0)
   await as(bob).register(BOB_KEY.der, ZeroAddress, 'https://bob.example', 0)
   const verifier = await deployVerifier(registry)
@@ -248,7 +249,7 @@ describe('TeeReceiptVerifier', () => {
       expect(await ethers.provider.getCode(cache)).to.equal('0x')
 
       const stranger = await ethers.provider.getSigner(9)
-      const byAnyone = verifier.connect(stranger) as BaseContract as Verifier
+      const byAnyone = verifier.connect(stranger) as Verifier
       await expect(byAnyone.cacheKey(ALICE_TEE)).to.emit(verifier, 'KeyCached').withArgs(ALICE_TEE, cache)
       expect(await ethers.provider.getCode(cache)).to.equal(concat(['0x00', ALICE_KEY.modulus]))
     })
@@ -281,7 +282,7 @@ describe('TeeReceiptVerifier', () => {
 
     /** A registry that calls Alice's enclave hers and enabled, as long as it is not told otherwise. */
     async function scripted() {
-      const registry = (await ethers.deployContract('ScriptedTEERegistry')) as BaseContract as Script
+      const registry = await deploy<Script>('ScriptedTEERegistry')
       const node = await (await ethers.provider.getSigner(1)).getAddress()
       await registry.script(TEES, coder.encode(['address', 'address'], [node, ZeroAddress]))
       await registry.script(ENABLED, coder.encode(['bool'], [true]))
