@@ -57,6 +57,7 @@ export interface SettlerOptions {
 }
 
 const POLL_MS = 250
+const READS_AT_ONCE = 20
 
 export function createSettler(options: SettlerOptions): Settler {
   const { store, chain, policy, clock, sleep, logger, verifiers } = options
@@ -97,19 +98,25 @@ export function createSettler(options: SettlerOptions): Settler {
     const { timestamp } = await sender.latestBlock()
     const nowMs = clock()
     const moment = { nowMs, chainSeconds: Math.max(timestamp, Math.floor(nowMs / 1000)) }
-    const candidates: Candidate[] = []
-    for (const order of await store.orders({ live: true })) {
+    const orders = (await store.orders({ live: true })).filter((order) => {
       // What a reorg took may be back.
       const mayBeBack = order.chain === 'missing' && order.cumulativeFee > 0n
-      if (!mayBeBack && candidateOf(order, policy, moment) === undefined) continue
-      // Not to pay gas for an order that somebody closed, or that a reorg took.
-      const fresh = await store.noteSnapshot(order.orderId, await chain.snapshot(order.orderId))
-      const candidate = fresh === undefined ? undefined : candidateOf(fresh, policy, moment)
-      if (candidate !== undefined) candidates.push(candidate)
+      return mayBeBack || candidateOf(order, policy, moment) !== undefined
+    })
+    const candidates: Candidate[] = []
+    for (let at = 0; at < orders.length; at += READS_AT_ONCE) {
+      await store.holdLane() // renews
+      const fresh = await Promise.all(orders.slice(at, at + READS_AT_ONCE).map(reread))
+      candidates.push(...fresh.flatMap((order) => (order && candidateOf(order, policy, moment)) ?? []))
     }
     if (candidates.length === 0) return []
     const { maxFeePerGas } = await sender.fees()
     return groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+  }
+
+  /** Not to pay gas for an order that somebody closed, or that a reorg took. */
+  async function reread({ orderId }: StoredOrder): Promise<StoredOrder | undefined> {
+    return store.noteSnapshot(orderId, await chain.snapshot(orderId))
   }
 
   async function submitGroup(lease: LaneLease, { candidates }: Group): Promise<OutboxEntry | undefined> {
