@@ -12,7 +12,7 @@ export function buildDeployments(root: string, generated: string): void {
   writeGenerated(
     resolve(generated, 'deployments.ts'),
     `// Generated from the manifests by scripts/buildDeployments.ts.
-import type { Deployment } from '../deployment.js'
+import type { Deployment } from '@opg/protocol'
 
 /** Where the contracts are, by chain id. */
 export const deployments: Readonly<Record<number, Deployment>> = {\n${entries.join('')}}\n`,

@@ -1,20 +1,4 @@
-type Address = `0x${string}`
-
-/** Where the contracts of one chain are. A manifest `deployments/<chainId>.json` holds exactly this. */
-export interface Deployment {
-  readonly chainId: number
-  /** The block of the escrow's deployment or an earlier one: events are read from here. */
-  readonly deployedAtBlock: number
-  readonly token: Address
-  readonly permit2: Address
-  readonly feePolicy: Address
-  readonly modelRegistry: Address
-  readonly escrow: Address
-  readonly keyReceiptVerifier: Address
-  /** Null where the chain has no registry of TEE keys. */
-  readonly teeReceiptVerifier: Address | null
-  readonly teeRegistry: Address | null
-}
+export type { Deployment } from '@opg/protocol'
 
 /** No manifest for this chain was there when the package was built. */
 export class DeploymentUnknownError extends Error {

@@ -1,31 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Deployment } from '@opg/bindings'
-import { InvalidInputError, parseAddress, parseObject, parseSmallUint, type Reader } from '@opg/protocol'
+import { type Deployment, InvalidInputError, parseDeployment } from '@opg/protocol'
 import { ManifestInvalidError } from './errors.js'
-
-type Address = `0x${string}`
-
-const addressOrNull: Reader<Address | null> = (value, field) => (value === null ? null : parseAddress(value, field))
-const manifest = parseObject<Deployment>({
-  chainId: parseSmallUint(48),
-  deployedAtBlock: parseSmallUint(48),
-  token: parseAddress,
-  permit2: parseAddress,
-  feePolicy: parseAddress,
-  modelRegistry: parseAddress,
-  escrow: parseAddress,
-  keyReceiptVerifier: parseAddress,
-  teeReceiptVerifier: addressOrNull,
-  teeRegistry: addressOrNull,
-})
 
 /** The manifest of a chain, if there is one. @throws {ManifestInvalidError} */
 export function readManifest(folder: string, chainId: number): Deployment | undefined {
   const path = pathOf(folder, chainId)
   if (!existsSync(path)) return undefined
   try {
-    const deployment = manifest(JSON.parse(readFileSync(path, 'utf8')), 'manifest')
+    const deployment = parseDeployment(JSON.parse(readFileSync(path, 'utf8')), 'manifest')
     if (deployment.chainId === chainId) return deployment
     throw new InvalidInputError({ field: 'chainId', expected: String(chainId), value: deployment.chainId })
   } catch (cause) {

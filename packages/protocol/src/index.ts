@@ -121,3 +121,4 @@ export type {
   Voucher,
   WorkOrder,
 } from './types.js'
+export { parseDeployment, type Deployment } from './deployment.js'

@@ -1,22 +1,8 @@
-import { deploymentOf, type Deployment } from '@opg/bindings'
-import { parseAddress, parseObject, parseSmallUint, type Address, type Reader } from '@opg/protocol'
+import { deploymentOf } from '@opg/bindings'
+import { parseDeployment, type Deployment } from '@opg/protocol'
 import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../config/errors.js'
 import { SETTINGS, type Settings } from '../config/settings.js'
-
-const addressOrNull: Reader<Address | null> = (value, field) => (value === null ? null : parseAddress(value, field))
-const readDeployment = parseObject<Deployment>({
-  chainId: parseSmallUint(48),
-  deployedAtBlock: parseSmallUint(48),
-  token: parseAddress,
-  permit2: parseAddress,
-  feePolicy: parseAddress,
-  modelRegistry: parseAddress,
-  escrow: parseAddress,
-  keyReceiptVerifier: parseAddress,
-  teeReceiptVerifier: addressOrNull,
-  teeRegistry: addressOrNull,
-})
 
 /**
  * Where the contracts are: by the manifest that is configured, or by the one recorded for the chain.
@@ -42,7 +28,7 @@ export async function findDeployment(
 
 async function readManifest(path: string, variable: string): Promise<Deployment> {
   try {
-    return readDeployment(JSON.parse(await readFile(path, 'utf8')), 'manifest')
+    return parseDeployment(JSON.parse(await readFile(path, 'utf8')), 'manifest')
   } catch (cause) {
     throw new ConfigError(variable, 'the path of a deployment manifest, deployments/<chainId>.json', { cause })
   }
