@@ -7,8 +7,8 @@ import {SettleRow, Settlement} from "../types/Settlement.sol";
 /// @title IInferenceEscrow
 /// @notice Locks a payer's OPG under signed terms before compute, releases it by evidence after. No owner, no pause,
 /// no upgrade, no payable call: no key moves, freezes or redirects money here (E10).
-/// @dev Amounts are OPG base units. Every share is rounded down and computed from cumulative fees, so splitting a
-/// settlement gains nothing; the node has the remainder.
+/// @dev Amounts are OPG base units. What the other payees get of an order together is rounded down and computed from its
+/// cumulative fee, so splitting a settlement gains nothing; the node has the remainder.
 interface IInferenceEscrow {
     /// @notice State of one order.
     struct OrderView {
@@ -61,7 +61,7 @@ interface IInferenceEscrow {
         uint64 receiptCount
     );
     /// @notice What one settling call credited, over all its rows. `claimed`, which is not zero in `settleWithClaim`
-    /// only, was paid to the node at once: its fee and the credit that it had.
+    /// only, was paid to the node at once: its fee, the facilitator's share if it is that too, and the credit it had.
     event FeesCredited(
         address indexed node,
         address indexed facilitator,
