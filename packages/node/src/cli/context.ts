@@ -49,3 +49,8 @@ export function print(
 ): void {
   edge.stdout(json ? `${JSON.stringify(result.wire)}\n` : `${result.lines.join('\n')}\n`)
 }
+
+/** `1 order`, `2 orders`. */
+export function countOf(count: number | bigint, noun: string): string {
+  return `${String(count)} ${noun}${BigInt(count) === 1n ? '' : 's'}`
+}

@@ -2,7 +2,7 @@ import { formatOpg, parseBytes32, toWire, type Hex } from '@opg/protocol'
 import { candidateOf, groupsOf, type Group } from '../settle/candidates.js'
 import type { OutboxEntry } from '../store/outboxTypes.js'
 import type { StoredOrder } from '../store/types.js'
-import { print, withNode, type CommandContext } from './context.js'
+import { countOf, print, withNode, type CommandContext } from './context.js'
 import { CommandRefusedError, EXIT, WaitEndedError, type ExitCode } from './exitCodes.js'
 import type { WiredNode } from './wire.js'
 
@@ -46,7 +46,8 @@ async function settleNow(
 ): Promise<ExitCode> {
   const { payments } = input.node
   const { edge } = context
-  const known = new Set((await payments.store.entries()).map(({ id }) => id))
+  // What was booked before is not this command's doing; what was on its way may be.
+  const booked = new Set((await payments.store.entries()).flatMap(({ id, state }) => (state === 'pending' ? [] : [id])))
   for (const orderId of input.toClose) await payments.store.startClosing(orderId, 'requested')
 
   const late = new AbortController()
@@ -69,9 +70,7 @@ async function settleNow(
   }
 
   const entries = await payments.store.entries()
-  const transactions = entries.filter(
-    ({ id, kind, state }) => kind === 'settle' && (!known.has(id) || state === 'pending'),
-  )
+  const transactions = entries.filter(({ id, kind }) => kind === 'settle' && !booked.has(id))
   const status = await payments.status()
   const stuck = status.orders.filter(({ chain, unsettled }) => chain === 'open' && unsettled > 0n)
   print(context, {
@@ -106,7 +105,7 @@ function transactionWire(entry: OutboxEntry): unknown {
 }
 
 function transactionLine(entry: OutboxEntry): string {
-  return `${entry.state} ${hashOf(entry) ?? ''}: ${String(entry.settlements.length)} orders`
+  return `${entry.state} ${hashOf(entry) ?? ''}: ${countOf(entry.settlements.length, 'order')}`
 }
 
 /** The form that was mined cannot be told from the others by number; the last one is the likeliest. */
@@ -151,5 +150,5 @@ function groupWire({ candidates }: Group): unknown {
 function groupLine({ candidates }: Group): string {
   const fees = candidates.reduce((sum, { netFees }) => sum + netFees, 0n)
   const closing = candidates.filter(({ close }) => close !== undefined).length
-  return `Would settle ${String(candidates.length)} orders, ${String(closing)} of them for good, for ${formatOpg(fees)} OPG to the node.`
+  return `Would settle ${countOf(candidates.length, 'order')}, ${String(closing)} of them for good, for ${formatOpg(fees)} OPG to the node.`
 }

@@ -1,6 +1,6 @@
 import { formatOpg, toWire } from '@opg/protocol'
 import type { NodeStatus, OrderStatus } from '../service/status.js'
-import { print, withNode, type CommandContext } from './context.js'
+import { countOf, print, withNode, type CommandContext } from './context.js'
 import { EXIT, type ExitCode } from './exitCodes.js'
 
 /** `opg-node status`: orders, fees and credits. Works while `serve` runs. */
@@ -43,5 +43,5 @@ function lineOf(order: OrderStatus): string {
     closing === undefined ? '' : `, closing (${closing})`,
     blocked === undefined ? '' : `, passed over by the escrow (${blocked})`,
   ]
-  return `${orderId} ${chain}: ${formatOpg(cumulativeFee)} of ${formatOpg(amount)} OPG in ${receipts.toString()} receipts, unsettled ${formatOpg(unsettled)}, claim by ${String(claimBy)}${notes.join('')}`
+  return `${orderId} ${chain}: ${formatOpg(cumulativeFee)} of ${formatOpg(amount)} OPG in ${countOf(receipts, 'receipt')}, unsettled ${formatOpg(unsettled)}, claim by ${String(claimBy)}${notes.join('')}`
 }

@@ -65,9 +65,9 @@ export interface PaymentNode {
 
 const DEFAULT_GATE = {
   minNetNodeBps: 5_000,
-  minSecondsToClaimBy: 900,
+  minSecondsToClaimBy: 1_200,
   minAmount: 1n,
-  refreshAfterMs: 60_000,
+  refreshAfterMs: 15_000,
 }
 const DEFAULT_LEASE_MS = 20_000
 

@@ -35,6 +35,9 @@ export interface OutboxDependencies {
 const BPS = 10_000n
 
 export function createOutbox({ store, chain, sender, policy, clock, logger }: OutboxDependencies): Outbox {
+  /** Problems that were logged: a transaction that is not taken is sent again at every look. */
+  const said = new Set<string>()
+
   async function submit(lease: LaneLease, { kind, data, settlements }: OutboxCall): Promise<OutboxEntry | undefined> {
     const estimate = await sender.estimate(data)
     if (estimate.status === 'refused') {
@@ -64,7 +67,10 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
     const problem = await sender.broadcast(attempt.raw)
     const fields = { kind: entry.kind, hash: attempt.hash, nonce: entry.nonce, rows: entry.settlements.length }
     if (problem === undefined) logger.info(fields, 'transaction sent')
-    else logger.warn({ ...fields, problem }, 'transaction not taken; it is followed all the same')
+    else if (!said.has(attempt.hash + problem)) {
+      said.add(attempt.hash + problem)
+      logger.warn({ ...fields, problem }, 'transaction not taken; it is followed all the same')
+    }
   }
 
   async function follow(lease: LaneLease): Promise<readonly OutboxEntry[]> {

@@ -1,4 +1,5 @@
 import Libsql from 'libsql'
+import { closeSync, openSync } from 'node:fs'
 import { StoreError } from '../errors.js'
 
 /** A value that a statement takes. Numbers are whole and below 2^53; anything larger travels as text. */
@@ -17,6 +18,8 @@ export class Database {
 
   constructor(path: string) {
     this.#connection = this.#guard('opening', () => {
+      // Answers of clients are in it, so it is for its owner's eyes. SQLite gives its side files the same mode.
+      closeSync(openSync(path, 'a', 0o600))
       const connection = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
       connection.pragma('journal_mode = WAL')
       // FULL: a commit is on the disk when it returns, also after a loss of power (N2).

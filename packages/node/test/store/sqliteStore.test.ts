@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -30,6 +30,17 @@ describe('openSqliteStore', () => {
     await writeFile(path, 'this is no database, and longer than a header of one hundred bytes '.repeat(20))
     const opening = openSqliteStore({ path, identity: IDENTITY, clock: createTestClock(), random: randomBytes })
     await expect(opening).rejects.toBeInstanceOf(StoreError)
+    await rm(directory, { recursive: true })
+  })
+
+  it("makes files that only their owner reads, since clients' answers are in them", async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'opg-node-'))
+    const path = join(directory, 'node.db')
+    const store = await openSqliteStore({ path, identity: IDENTITY, clock: createTestClock(), random: randomBytes })
+    for (const name of await readdir(directory)) {
+      expect(((await stat(join(directory, name))).mode & 0o777).toString(8), name).toBe('600')
+    }
+    await store.close()
     await rm(directory, { recursive: true })
   })
 })
