@@ -31,12 +31,13 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
       stop: cut.signal,
     })
     try {
+      // Before anybody can know that it runs: a signal that comes right then must find a listener.
+      const stop = waitForStop(open)
       await listen(app, open)
       const core = startCore(open, (signal) =>
         payments.run({ signal, settleIntervalMs: config.settings.settleIntervalSeconds * 1000 }),
       )
       announce(open, app)
-      const stop = waitForStop(open)
       await Promise.race([stop.first, core.failed])
       await drain(app, { idle: () => tracked.idle(), cut, open, again: stop.again })
       await core.stop()
