@@ -61,7 +61,7 @@ describe('parseOpg', () => {
 })
 
 describe('formatOpg', () => {
-  it('gives what parseOpg reads back, for every amount', () => {
+  it('gives what parseOpg reads back, for every amount: no unit is lost on the way (N7)', () => {
     fc.assert(
       fc.property(
         uint(96).filter((amount) => amount > 0n),

@@ -48,7 +48,7 @@ describe('serve, and the chain', () => {
     expect(await t.serve(order, { index: 0n }, refreshing)).toBe('order-closed')
   })
 
-  it('ends admission when a reorg took the opening, and begins again when it is back', async () => {
+  it('ends admission when a reorg took the opening, and begins again when it is back (N5)', async () => {
     const order = await t.world.admitted(refreshing)
     expect(await t.serve(order, { index: 0n }, refreshing)).toBe('served')
     await t.world.devnet.reorg(1)

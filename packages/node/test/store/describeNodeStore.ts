@@ -20,7 +20,7 @@ export function describeNodeStore(name: string, create: CreateStore): void {
     })
 
     describe('orders', () => {
-      it('keeps every bit of amounts of 96 bits', async () => {
+      it('keeps every bit of amounts of 96 bits (N7)', async () => {
         const amount = 2n ** 96n - 1n
         const order = await openOrder(t.store, { amount, nonce: 2n ** 256n - 1n })
         await t.commit(order, 2n ** 64n - 1n, amount - 1n)
@@ -131,7 +131,7 @@ export function describeNodeStore(name: string, create: CreateStore): void {
     })
 
     describe('commit', () => {
-      it('numbers receipts without gaps and adds fees up, whatever the order of finishing', async () => {
+      it('numbers receipts without gaps and adds fees up, whatever the order of finishing (F12)', async () => {
         const order = await openOrder(t.store)
         const reservations = await Promise.all([0n, 1n, 2n, 3n].map((index) => reserved(t.store, order, index, 100n)))
         const [a, b, c, d] = reservations
@@ -172,7 +172,7 @@ export function describeNodeStore(name: string, create: CreateStore): void {
         expect((await t.present(order.orderId)).cumulativeFee).toBe(10n)
       })
 
-      it('changes nothing when signing fails', async () => {
+      it('changes nothing when signing fails (F12)', async () => {
         const order = await openOrder(t.store)
         const reservation = await reserved(t.store, order, 0n, 10n)
         const failing = {
@@ -199,7 +199,7 @@ export function describeNodeStore(name: string, create: CreateStore): void {
         expect((await t.present(order.orderId)).cumulativeFee).toBe(0n)
       })
 
-      it('cannot commit when it wakes up after its work was given to another', async () => {
+      it('cannot commit when it wakes up after its work was given to another (F12)', async () => {
         const paused = await t.another()
         const order = await openOrder(t.store, { amount: 10n })
         const stale = await reserved(paused, order, 0n, 10n)
