@@ -144,7 +144,7 @@ function unexpected(column: string): StoreError {
   return new StoreError(`reading ${column}`)
 }
 
-/** The driver's codes begin with SQLITE, Node's with ERR, or are empty. */
+/** Ours are words with an underscore between; the driver's begin with SQLITE, Node's with ERR, the system's are one word. */
 function isOwnCode(code: unknown): boolean {
-  return typeof code === 'string' && /^(?!SQLITE|ERR_)[A-Z]/.test(code)
+  return typeof code === 'string' && /^(?!SQLITE|ERR_)[A-Z]+_/.test(code)
 }
