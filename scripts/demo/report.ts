@@ -16,7 +16,7 @@ export function progress(step: string): void {
   console.error(`· ${step}`)
 }
 
-/** The table on stdout, and with `json` the figures as one last line. */
+/** The table on stdout; with `json` it goes to stderr, and the figures to stdout as one line. */
 export function printReport(result: DemoResult, { json }: { readonly json: boolean }): void {
   const gasPerInference = Math.round(Number(result.gas) / result.inferences)
   const rows: readonly (readonly [string, bigint])[] = [
@@ -43,11 +43,12 @@ export function printReport(result: DemoResult, { json }: { readonly json: boole
     line('orders', String(result.orders)),
     line('inferences', String(result.inferences)),
     line('receipts verified', String(result.receiptsVerified)),
-    line('settlements', String(result.settlements)),
-    line('gas per inference', gasPerInference.toLocaleString('en')),
+    line('rows settled', String(result.settlements)),
+    line('gas per inference, all in', gasPerInference.toLocaleString('en')),
     line('seconds', String(result.seconds)),
   ]
-  console.log(lines.join('\n'))
+  if (!json) console.log(lines.join('\n'))
+  else console.error(lines.join('\n'))
   if (json) console.log(JSON.stringify(toJson(result, gasPerInference)))
 }
 

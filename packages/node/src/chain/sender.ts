@@ -107,7 +107,7 @@ export function createSender(input: {
         return undefined
       } catch (error) {
         // "Already known", "nonce too low" and a broken line all look like this; what is true, the receipt will say.
-        return error instanceof Error && 'shortMessage' in error ? String(error.shortMessage) : 'no answer'
+        return problemOf(error)
       }
     },
     receipt: (hash) =>
@@ -138,4 +138,13 @@ async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new ChainUnavailableError(operation, { cause: error })
   }
+}
+
+/** What the RPC said, without its URL: in its own words where ethers has none, else in those of ethers. */
+function problemOf(error: unknown): string {
+  if (!isError(error, 'UNKNOWN_ERROR')) {
+    return error instanceof Error && 'shortMessage' in error ? String(error.shortMessage) : 'no answer'
+  }
+  const said: unknown = (error as { readonly error?: { readonly message?: unknown } }).error?.message
+  return typeof said === 'string' ? said.slice(0, 200) : error.shortMessage
 }

@@ -33,6 +33,8 @@ export interface OutboxDependencies {
 }
 
 const BPS = 10_000n
+/** What chains say of a transaction that they have, in their pool or mined: no news to anybody. */
+const KNOWN_ALREADY = /already (known|imported)|known transaction|nonce (too low|has already been used)/i
 
 export function createOutbox({ store, chain, sender, policy, clock, logger }: OutboxDependencies): Outbox {
   /** Problems that were logged: a transaction that is not taken is sent again at every look. */
@@ -67,6 +69,7 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
     const problem = await sender.broadcast(attempt.raw)
     const fields = { kind: entry.kind, hash: attempt.hash, nonce: entry.nonce, rows: entry.settlements.length }
     if (problem === undefined) logger.info(fields, 'transaction sent')
+    else if (KNOWN_ALREADY.test(problem)) logger.info({ ...fields, problem }, 'transaction was there already')
     else if (!said.has(attempt.hash + problem)) {
       said.add(attempt.hash + problem)
       logger.warn({ ...fields, problem }, 'transaction not taken; it is followed all the same')
