@@ -61,6 +61,7 @@ export async function wireNode({ config, edge, logger, modelIds, signs }: WireOp
         refreshAfterMs: settings.refreshSeconds * 1000,
       },
       settle: settlePolicy,
+      leaseMs: settings.leaseSeconds * 1000,
       clock: edge.clock,
       random: edge.random,
       sleep: edge.sleep,

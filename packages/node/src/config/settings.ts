@@ -219,6 +219,11 @@ export const SETTINGS = {
     schema: z.enum(['json', 'pretty'], { error: 'json or pretty' }).default('json'),
     help: 'How it is logged. Default: json.',
   },
+  leaseSeconds: {
+    variable: 'OPG_NODE_LEASE_SECONDS',
+    schema: wholeNumber(1, 3_600).default(20),
+    help: 'A process that is silent for so long is taken for dead: what it held is given back. Default: 20.',
+  },
   shutdownSeconds: {
     variable: 'OPG_NODE_SHUTDOWN_SECONDS',
     schema: wholeNumber(0, 3_600).default(30),

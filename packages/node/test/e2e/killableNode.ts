@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
 
+type Environment = Readonly<Record<string, string>>
+
 /** An `opg-node serve` that can be killed and started again on the same books and the same port. */
 export interface KillableNode {
   readonly url: string
@@ -20,8 +22,7 @@ export interface KillableNode {
 }
 
 /** @param environment as the command reads it; the port is chosen here */
-export async function createKillableNode(environment: Readonly<Record<string, string>>): Promise<KillableNode> {
-  if (!existsSync(CLI)) throw new TypeError(`${CLI} is not built: run npm run build first`)
+export async function createKillableNode(environment: Environment): Promise<KillableNode> {
   const port = await freePort()
   let child: ChildProcess | undefined
   let output = ''
@@ -37,10 +38,7 @@ export async function createKillableNode(environment: Readonly<Record<string, st
   return {
     url: `http://127.0.0.1:${String(port)}`,
     start: async () => {
-      const started = spawn(process.execPath, [CLI, 'serve', '--json'], {
-        env: { ...environment, OPG_NODE_PORT: String(port) },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      })
+      const started = spawnCli(['serve', '--json'], { ...environment, OPG_NODE_PORT: String(port) })
       child = started
       started.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
       await new Promise<void>((resolve, reject) => {
@@ -59,6 +57,27 @@ export async function createKillableNode(environment: Readonly<Record<string, st
     stop: () => end('SIGTERM'),
     output: () => output,
   }
+}
+
+export interface CommandRun {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs an `opg-node` command to its end. */
+export async function runCommand(args: readonly string[], environment: Environment): Promise<CommandRun> {
+  const child = spawnCli(args, environment)
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { exitCode, stdout, stderr }
+}
+
+function spawnCli(args: readonly string[], environment: Environment) {
+  if (!existsSync(CLI)) throw new TypeError(`${CLI} is not built: run npm run build first`)
+  return spawn(process.execPath, [CLI, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** A port that was free a moment ago. */

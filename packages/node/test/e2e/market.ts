@@ -77,6 +77,8 @@ export async function createMarket(devnet: Devnet): Promise<Market> {
       OPG_NODE_SETTLE_INTERVAL_SECONDS: '1',
       OPG_NODE_SETTLE_FEES_OVER_GAS: '0',
       OPG_NODE_SETTLE_MAX_AGE_SECONDS: '0',
+      // What a killed process held is free again soon: so that the next kill meets a node that settles.
+      OPG_NODE_LEASE_SECONDS: '2',
     },
     secrets: [node.privateKey.slice(2), ...pem.split('\n').filter((line) => line.length > 40)],
     terms: (judge) => ({
@@ -124,8 +126,12 @@ export async function openOrders(
 }
 
 /** A session that goes on trying while the node is away. */
-export async function openSession(market: Market, { buyer, url }: { readonly buyer: Buyer; readonly url: string }) {
+export async function openSession(
+  market: Market,
+  options: { readonly buyer: Buyer; readonly url: string; readonly fetch?: typeof globalThis.fetch },
+) {
   const { devnet, escrow, teeId } = market
+  const { buyer, url } = options
   const { payer, prepared } = buyer
   const { terms, order } = prepared
   const evidence =
@@ -136,7 +142,7 @@ export async function openSession(market: Market, { buyer, url }: { readonly buy
       : keyEvidence(terms)
   const book = await openReceiptBook({ escrow, terms, order, evidence, log: memoryReceiptLog() })
   const now = (): number => Math.floor(Date.now() / 1_000)
-  const http = { nodeUrl: url, fetch, attempts: 100, backoffMs: 50, timeoutMs: 10_000 }
+  const http = { nodeUrl: url, fetch: options.fetch ?? fetch, attempts: 100, backoffMs: 50, timeoutMs: 10_000 }
   const opened = await createSession({ ...http, requester: payer, book, now })
   if (opened.status === 'refused') throw new TypeError(`refused: ${opened.detail}`)
   return { session: opened.session, book, http }
