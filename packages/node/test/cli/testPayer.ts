@@ -37,6 +37,8 @@ export interface PayOptions {
   readonly index?: bigint
   readonly maxFee?: bigint
   readonly signal?: AbortSignal
+  /** Of another process of the node. */
+  readonly url?: string
 }
 
 let nonce = 0n
@@ -100,7 +102,7 @@ export async function openOrderAt(
   const expiresAt = Math.floor(Date.now() / 1000) + 600
   return {
     orderId: id,
-    pay: async (path, body, { index = next++, maxFee = amount / 100n, signal } = {}) => {
+    pay: async (path, body, { index = next++, maxFee = amount / 100n, signal, url: at = url } = {}) => {
       const bytes = JSON.stringify(body)
       const request: InferenceRequest = {
         orderId: id,
@@ -112,7 +114,7 @@ export async function openOrderAt(
       }
       const data = typedData(context, { name: 'InferenceRequest', value: request })
       const signed = { request, signature: (await payer.signTypedData(data.domain, data.types, data.message)) as Hex }
-      return fetch(`${url}${path}`, {
+      return fetch(`${at}${path}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', [REQUEST_HEADER]: encodeRequestHeader(signed) },
         body: bytes,

@@ -128,7 +128,13 @@ export async function openOrders(
 /** A session that goes on trying while the node is away. */
 export async function openSession(
   market: Market,
-  options: { readonly buyer: Buyer; readonly url: string; readonly fetch?: typeof globalThis.fetch },
+  options: {
+    readonly buyer: Buyer
+    readonly url: string
+    /** Signs the requests; the payer where absent. */
+    readonly requester?: Wallet
+    readonly fetch?: typeof globalThis.fetch
+  },
 ) {
   const { devnet, escrow, teeId } = market
   const { buyer, url } = options
@@ -143,10 +149,12 @@ export async function openSession(
   const book = await openReceiptBook({ escrow, terms, order, evidence, log: memoryReceiptLog() })
   const now = (): number => Math.floor(Date.now() / 1_000)
   const http = { nodeUrl: url, fetch: options.fetch ?? fetch, attempts: 100, backoffMs: 50, timeoutMs: 10_000 }
-  const opened = await createSession({ ...http, requester: payer, book, now })
+  const opened = await createSession({ ...http, requester: options.requester ?? payer, book, now })
   if (opened.status === 'refused') throw new TypeError(`refused: ${opened.detail}`)
   return { session: opened.session, book, http }
 }
+
+export type OpenedSession = Awaited<ReturnType<typeof openSession>>
 
 /** Buys until `isOver` says so, one request after the other, with a rest between. @returns how many answers it got */
 export async function buyUntil(session: Session, isOver: () => boolean): Promise<number> {
