@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-
 import {IReceiptVerifier} from "../interfaces/IReceiptVerifier.sol";
+import {SignatureCheck} from "../libraries/SignatureCheck.sol";
 import {Row} from "../types/Settlement.sol";
 
 /// @title KeyReceiptVerifier
@@ -25,21 +24,7 @@ contract KeyReceiptVerifier is IReceiptVerifier {
     ) external view returns (bytes4) {
         require(uint256(evidenceKey) >> 160 == 0, EvidenceKeyInvalid(evidenceKey));
         address signer = evidenceKey == 0 ? node : address(uint160(uint256(evidenceKey))); // high bits are clean
-        // ECDSA first: most signers have no code, and one that has some (EIP-7702) still has its key. A signature's other
-        // form with a high s is fine: evidence has no identity, and settling twice changes nothing.
-        if (evidence.length == 65) {
-            address recovered = ecrecover(
-                digest,
-                uint8(evidence[64]),
-                bytes32(evidence[0:32]),
-                bytes32(evidence[32:64])
-            );
-            if (recovered == signer && signer != address(0)) return IReceiptVerifier.verify.selector;
-        }
-        require(
-            SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, evidence),
-            SignatureInvalid(signer, digest)
-        );
+        require(SignatureCheck.isSignedBy(signer, digest, evidence), SignatureInvalid(signer, digest));
         return IReceiptVerifier.verify.selector;
     }
 }

@@ -1,4 +1,7 @@
-import { FetchRequest, JsonRpcProvider, Network } from 'ethers'
+import { FetchRequest, JsonRpcProvider, Network, type GetUrlResponse } from 'ethers'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { buffer } from 'node:stream/consumers'
 import { ChainUnavailableError } from '../errors.js'
 
 const DEFAULT_TIMEOUT_MS = 15_000
@@ -30,7 +33,26 @@ function open(
 ): JsonRpcProvider {
   const request = new FetchRequest(rpcUrl)
   request.timeout = timeoutMs
+  request.allowGzip = false
+  request.getUrlFunc = post
   const network = Network.from(chainId)
   // No cache: a settler that asks again must not get the old answer.
   return new JsonRpcProvider(request, network, { staticNetwork: network, cacheTimeout: -1, batchMaxCount: 1 })
+}
+
+/** Once the time is over, the connection is closed: ethers's own leaves it open, and with it a command that is done. */
+async function post({ url, method, headers, body, timeout }: FetchRequest): Promise<GetUrlResponse> {
+  const send = url.startsWith('https:') ? httpsRequest : httpRequest
+  return new Promise((resolve, reject) => {
+    const request = send(url, { method, headers, signal: AbortSignal.timeout(timeout) }, (response) => {
+      const { statusCode = 0, statusMessage = '' } = response
+      // Of the headers ethers reads those of redirects and of throttling.
+      const told = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const)
+      buffer(response).then((bytes) => {
+        resolve({ statusCode, statusMessage, headers: Object.fromEntries(told), body: bytes })
+      }, reject)
+    })
+    request.on('error', reject)
+    request.end(body)
+  })
 }
