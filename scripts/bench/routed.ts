@@ -10,6 +10,7 @@ import {
   type SignedOrder,
   type Slice,
   sliceId,
+  sliceProof,
   type SliceRow,
   type Terms,
   typedDigest,
@@ -110,7 +111,11 @@ async function settle(
     const { cumulativeFee: fee, ...rest } = settled
     return [{ ...slice, ...rest, fee, evidence }]
   })
-  const plain = rows.map((row) => ({ ...row, proof: [...row.proof] }))
+  const holders = slices.map(({ node, evidenceKey }) => ({ node, evidenceKey }))
+  const proof = sliceProof(
+    holders,
+    rows.map(({ index }) => index),
+  )
   const escrow = devnet.contracts.escrow.connect(relayer)
-  return mined(escrow.settleSlices(terms, signed.order, allocation, plain, GAS_PER_SLICE))
+  return mined(escrow.settleSlices(terms, signed.order, allocation, rows, proof, GAS_PER_SLICE))
 }
