@@ -251,6 +251,25 @@ describe('ValidatorPool', () => {
       expect(await f.token.balanceOf(f.carol)).to.equal(0n)
     })
 
+    it('keeps fractions: who claims after each division gets as much as who claims once', async () => {
+      const f = await loadFixture(poolFixture)
+      await f.pool.setWeights(weights([f.alice, 1], [f.bob, 1], [f.carol, 1]))
+      const paid: bigint[] = []
+      for (let i = 0; i < 3; ++i) {
+        await f.token.mint(f.poolAddress, 4n)
+        await f.pool.distribute()
+        paid.push(await f.pool.claim.staticCall(f.alice))
+        await f.pool.claim(f.alice)
+      }
+      await f.token.mint(f.poolAddress, 1n) // over what the divisions rounded down
+      await f.pool.distribute()
+      await f.pool.claim(f.alice)
+      await f.pool.claim(f.bob)
+      expect(paid).to.deep.equal([1n, 1n, 1n])
+      expect(await f.token.balanceOf(f.alice)).to.equal(4n)
+      expect(await f.token.balanceOf(f.bob)).to.equal(4n)
+    })
+
     it('sends nothing to nobody, nor back here', async () => {
       const f = await loadFixture(earnedFixture)
       for (const to of [ZeroAddress, f.poolAddress]) {
