@@ -23,6 +23,7 @@ import {
   allocateTo,
   openRouted,
   plan,
+  proofOf,
   routedFixture,
   settleSlices,
   settleSlicesArgs,
@@ -275,7 +276,7 @@ describe('attacks on routed orders', () => {
     })
   }
 
-  // Falls when a question leaves out a word of its row, or the last word of its evidence is not cleaned.
+  // Falls when the last word of a question's evidence is not cleaned.
   it('slice with long evidence in front of one with short: the verifier is shown nothing of the first (E3)', async () => {
     const f = await loadFixture(routedFixture)
     const verifier = await deploy<ExactVerifier>('ExactVerifier')
@@ -346,12 +347,16 @@ describe('attacks on routed orders', () => {
       return copy
     }
 
-    // Falls when the indexes need not rise.
-    it('two places that name the same row: refused (E5)', async () => {
+    // Falls, with the second proof, when the indexes need not rise.
+    it('two places that name the same row, with the proof for one or for both: refused (E5)', async () => {
       const f = await loadFixture(routedFixture)
-      const { words, rowsAt } = await encoded(f)
+      const { planned, words, rowsAt } = await encoded(f)
       const aliased = changed(words, rowsAt + 2, BigInt(only(words, rowsAt + 1)))
       await expect(send(f, aliased)).to.be.revertedWithCustomError(f.escrow, 'SliceProofInvalid')
+      const row = only(await sliceRows(f, planned, [{ index: 0, fee: OPG }]))
+      const sibling = only(proofOf(planned, [row]))
+      const doubled = settleSlicesArgs(f, planned, [row, row], { proof: [sibling, sibling] })
+      await expect(f.escrow.settleSlices(...doubled)).to.be.revertedWithCustomError(f.escrow, 'SliceProofInvalid')
       await expect(send(f, words)).to.changeTokenBalance(f.token, sliceNode(1), (OPG * 92n) / 100n)
     })
 
