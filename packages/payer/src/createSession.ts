@@ -1,16 +1,17 @@
 import type { Signer } from 'ethers'
-import { parseAddress, toWire } from '@opg/protocol'
+import { parseAddress } from '@opg/protocol'
 import type { Refused } from './call.js'
 import { NodeAnswerError, SignerMismatchError } from './errors.js'
 import { checkCount, checkUint } from './input.js'
 import { type HttpOptions, callNode, memberOf, nodeHttp, readJson, refusalOf } from './nodeHttp.js'
 import type { ReceiptBook } from './receiptBook.js'
 import { Session, type SpendLimits } from './session.js'
+import { admissionOf } from './tab.js'
 
 export interface SessionOptions extends HttpOptions {
   /** The order's requester. */
   readonly requester: Signer
-  /** The order's book: what was asked and answered before counts. */
+  /** The book of the order or slice: what was asked and answered before counts. */
   readonly book: ReceiptBook
   /** The clock, in Unix seconds. */
   readonly now: () => number
@@ -23,7 +24,7 @@ export interface SessionOptions extends HttpOptions {
 const PASSING = ['ORDER_NOT_OPEN']
 
 /**
- * Hands the order to the node and opens a session on it.
+ * Hands the order, or the slice, to its node and opens a session on it.
  *
  * @throws {InvalidInputError} {@link SignerMismatchError} {@link NodeAnswerError} {@link NodeUnavailableError}
  */
@@ -44,7 +45,7 @@ export async function createSession(
   const found = parseAddress(await requester.getAddress(), 'requester')
   if (found !== expected) throw new SignerMismatchError({ field: 'order.job.requester', expected, found })
 
-  const body = new TextEncoder().encode(JSON.stringify(toWire({ terms: book.terms, order: book.order })))
+  const body = new TextEncoder().encode(JSON.stringify(admissionOf(book)))
   const answer = await callNode(http, { path: '/v1/orders', body, passing: PASSING, read: readJson })
   if (answer.status === 'refused') return refusalOf(answer)
   const orderId = memberOf(answer.value, 'orderId')

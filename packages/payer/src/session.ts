@@ -273,9 +273,9 @@ export class Session {
   #requestOf(input: { readonly index: bigint; readonly hash: Hex; readonly maxFee: bigint }): InferenceRequest {
     const { claimBy } = this.book.order
     const expiresAt = Math.min(this.#now() + this.#parts.requestTtlSeconds, claimBy)
-    const { orderId, terms } = this.book
+    const { orderId, node } = this.book
     const { index, hash, maxFee } = input
-    return { orderId, node: terms.node, index, requestHash: hash, maxFee, expiresAt }
+    return { orderId, node, index, requestHash: hash, maxFee, expiresAt }
   }
 
   #refusalOf(maxFee: bigint): Refused | undefined {
