@@ -18,6 +18,11 @@ export interface SessionOptions extends HttpOptions {
   readonly limits?: SpendLimits
   /** How long the node may take to admit a request. 300 if absent. */
   readonly requestTtlSeconds?: number
+  /**
+   * Signs a voucher with each request, for the total that it may lead to: what was billed, what calls under way may
+   * still cost, and its own `maxFee`. For orders whose verifier is `VoucherReceiptVerifier`; the requester must be a key.
+   */
+  readonly vouchers?: boolean
 }
 
 /** Opening is not the node's to see at once: its own view of the chain may lag. */
@@ -31,7 +36,7 @@ const PASSING = ['ORDER_NOT_OPEN']
 export async function createSession(
   options: SessionOptions,
 ): Promise<{ readonly status: 'ready'; readonly session: Session } | Refused> {
-  const { requester, book, now, limits = {} } = options
+  const { requester, book, now, limits = {}, vouchers = false } = options
   const http = nodeHttp(options)
   for (const field of ['maxFeePerRequest', 'maxTotal'] as const) {
     if (limits[field] !== undefined) checkUint(limits[field], { field: `limits.${field}`, bits: 96 })
@@ -52,5 +57,5 @@ export async function createSession(
   if (orderId !== book.orderId) {
     throw new NodeAnswerError({ field: 'orderId', expected: book.orderId, found: String(orderId) })
   }
-  return { status: 'ready', session: new Session({ http, book, requester, now, limits, requestTtlSeconds }) }
+  return { status: 'ready', session: new Session({ http, book, requester, now, limits, requestTtlSeconds, vouchers }) }
 }

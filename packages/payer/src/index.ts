@@ -66,6 +66,7 @@ export {
   type SliceSettling,
 } from './settleSlices.js'
 export { signAllocation } from './signAllocation.js'
+export { signVoucher } from './signVoucher.js'
 export { signWorkOrder } from './signWorkOrder.js'
 export { syncReceipts } from './syncReceipts.js'
 export { admissionOf, type OrderOrSlice, type SliceGrant } from './tab.js'

@@ -6,11 +6,13 @@ import {
   type Order,
   type SignedReceipt,
   type SignedRequest,
+  type SignedVoucher,
   type Terms,
   domainSeparator,
   inclusionProof,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSignedVoucher,
   receiptLeaf,
   requestId,
   rootOfLeaves,
@@ -97,6 +99,7 @@ export class ReceiptBook {
   #spent = 0n
   #reserved = 0n
   #nextIndex = 0n
+  #vouched = 0n
   #lastWrite: Promise<unknown> = Promise.resolve()
 
   constructor(options: BookOptions) {
@@ -135,6 +138,11 @@ export class ReceiptBook {
     return this.#reserved
   }
 
+  /** Base units: the highest total that a voucher allows the node to settle; zero where none was signed. */
+  get vouched(): bigint {
+    return this.#vouched
+  }
+
   /** Above every index that was used. */
   get nextIndex(): bigint {
     return this.#nextIndex
@@ -150,16 +158,17 @@ export class ReceiptBook {
     return this.#receipts.all()
   }
 
-  /** Remembers a request; call it before the request leaves. The same again is a no-op. @throws {InvalidInputError} */
-  async noteRequest(signed: SignedRequest): Promise<void> {
+  /**
+   * Remembers a request, with its voucher if it has one; call it before they leave. The same again is a no-op.
+   *
+   * @throws {InvalidInputError}
+   */
+  async noteRequest(signed: SignedRequest, voucher?: SignedVoucher): Promise<void> {
     const read = parseSignedRequest(toWire(signed))
-    const { orderId, node, index } = read.request
-    if (orderId !== this.orderId) {
-      throw new InvalidInputError({ field: 'request.orderId', expected: this.orderId, value: orderId })
-    }
-    if (node !== this.node) {
-      throw new InvalidInputError({ field: 'request.node', expected: this.node, value: node })
-    }
+    const { index } = read.request
+    this.#checkOwn(read.request, 'request')
+    const vouched = voucher === undefined ? undefined : parseSignedVoucher(toWire(voucher), 'voucher')
+    if (vouched !== undefined) this.#checkOwn(vouched.voucher, 'voucher')
     const id = requestId(read.request)
     const used = this.#indexes.get(index)
     if (used !== undefined && used !== id) {
@@ -170,7 +179,7 @@ export class ReceiptBook {
       })
     }
     if (this.#requests.get(id)?.state === 'open' || this.#byRequest.has(id)) return
-    await this.#keep({ type: 'request', signed: read })
+    await this.#keep({ type: 'request', signed: read, ...(vouched === undefined ? {} : { voucher: vouched }) })
   }
 
   /** Remembers that the node refused a request: its `maxFee` is free again. A receipt for it may come all the same. */
@@ -278,6 +287,8 @@ export class ReceiptBook {
       this.#requests.set(id, { signed: entry.signed, state: 'open' })
       this.#indexes.set(entry.signed.request.index, id)
       this.#reserved += entry.signed.request.maxFee
+      const allowed = entry.voucher?.voucher.maxCumulativeFee ?? 0n
+      if (allowed > this.#vouched) this.#vouched = allowed
       if (entry.signed.request.index >= this.#nextIndex) this.#nextIndex = entry.signed.request.index + 1n
     } else if (entry.type === 'refusal') {
       this.#finish(entry.requestId, 'refused')
@@ -297,6 +308,13 @@ export class ReceiptBook {
     if (request === undefined) return
     if (request.state === 'open') this.#reserved -= request.signed.request.maxFee
     this.#requests.set(id, { ...request, state })
+  }
+
+  #checkOwn({ orderId, node }: { readonly orderId: Hex; readonly node: Address }, field: string): void {
+    if (orderId !== this.orderId) {
+      throw new InvalidInputError({ field: `${field}.orderId`, expected: this.orderId, value: orderId })
+    }
+    if (node !== this.node) throw new InvalidInputError({ field: `${field}.node`, expected: this.node, value: node })
   }
 
   #check(signed: SignedReceipt): void {
