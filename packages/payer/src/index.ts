@@ -1,5 +1,7 @@
 export { allocateSlices, type SliceAllocation } from './allocateSlices.js'
-export { approvePermit2, type Approval } from './approvePermit2.js'
+export { approveEscrow } from './approveEscrow.js'
+export { approvePermit2 } from './approvePermit2.js'
+export type { Approval } from './approveSpender.js'
 export type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
 export { createSession, type SessionOptions } from './createSession.js'
 export {
@@ -17,6 +19,7 @@ export {
   NodeAnswerError,
   NodeUnavailableError,
   NonceNotFoundError,
+  PermitUnsupportedError,
   ReceiptInvalidError,
   ReceiptLogError,
   SignerMismatchError,
@@ -33,10 +36,20 @@ export {
 } from './fetchSettlements.js'
 export { fetchTeeKey, type TeeKey } from './fetchTeeKey.js'
 export type { FraudProof } from './fraud.js'
+export {
+  openGasless,
+  prepareGaslessStart,
+  signGaslessStart,
+  type GaslessStart,
+  type PreparedPermit,
+  type SignedPermit,
+} from './gaslessStart.js'
 export { nextPermit2Nonce } from './nextPermit2Nonce.js'
 export type { HttpOptions } from './nodeHttp.js'
 export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'
-export { openOrder, type Opening } from './openOrder.js'
+export { openFunded } from './openFunded.js'
+export { openOrder } from './openOrder.js'
+export { openVia } from './openVia.js'
 export { orderStatus, type OrderStatus } from './orderStatus.js'
 export {
   prepareAllocation,
@@ -58,6 +71,7 @@ export { releaseRouted, type RoutedRelease } from './releaseRouted.js'
 export { requestClose } from './requestClose.js'
 export { routedStatus, type AllocationStatus, type RoutedStatus } from './routedStatus.js'
 export type { CallOptions, Session, SpendLimits } from './session.js'
+export type { Opening } from './sendOpening.js'
 export {
   DEFAULT_GAS_PER_SLICE,
   settleSlices,

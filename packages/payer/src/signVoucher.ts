@@ -1,17 +1,15 @@
-import { Signature, type Signer } from 'ethers'
+import type { Signer } from 'ethers'
 import {
   type Address,
-  type Hex,
   InvalidInputError,
   type SignedVoucher,
   type Voucher,
   domainSeparator,
-  recoverSigner,
   structDigest,
   typedData,
 } from '@opg/protocol'
-import { asHex } from './chain.js'
 import type { EscrowInfo } from './escrowInfo.js'
+import { keySignature } from './keySignature.js'
 
 /**
  * The requester's consent to a total, without which `VoucherReceiptVerifier` releases nothing. It is for one order or
@@ -25,9 +23,10 @@ export async function signVoucher(
 ): Promise<SignedVoucher> {
   const { escrow, requester, voucher } = options
   const data = typedData(escrow, { name: 'Voucher', value: voucher })
-  const signature = plainSignature(await signer.signTypedData(data.domain, data.types, data.message))
   const digest = structDigest(domainSeparator(escrow), { name: 'Voucher', value: voucher })
-  if (signature === undefined || recoverSigner(digest, signature) !== requester) {
+  const signed = await signer.signTypedData(data.domain, data.types, data.message)
+  const signature = keySignature(signed, { digest, account: requester })
+  if (signature === undefined) {
     throw new InvalidInputError({
       field: 'requester',
       expected: `a key, which signs vouchers itself, for ${requester}`,
@@ -35,13 +34,4 @@ export async function signVoucher(
     })
   }
   return { voucher, signature }
-}
-
-/** `r ‖ s ‖ v` with v of 27 or 28, as contracts take it; undefined where it is no signature of a key. */
-function plainSignature(signature: string): Hex | undefined {
-  try {
-    return asHex(Signature.from(signature).serialized)
-  } catch {
-    return undefined
-  }
 }
