@@ -21,6 +21,13 @@ const SUITES: readonly Suite[] = [
     passed: /^\s*Tests .*?(\d+) passed/m,
     failed: /^\s*Tests .*?(\d+) failed/m,
   },
+  {
+    // On the contracts that Hardhat compiled.
+    name: 'invariants',
+    command: ['forge', 'test'],
+    passed: /(\d+) tests passed, \d+ failed/,
+    failed: /\d+ tests passed, (\d+) failed/,
+  },
 ]
 
 interface Outcome {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {HostileWallet} from "../../../contracts/dev/mocks/HostileWallet.sol";
+import {IFeePolicy} from "../../../contracts/interfaces/IFeePolicy.sol";
+import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
+import {Guarantee} from "../support/Guarantee.sol";
+import {IPermit2Full} from "../support/IPermit2Full.sol";
+import {Ledger} from "../support/Ledger.sol";
+import {World} from "../support/World.sol";
+import {Handler} from "./Handler.sol";
+
+/// @title Scheming
+/// @notice What payers, governance and strangers do around the escrow, hoping to change what is in it.
+contract Scheming is Handler {
+    constructor(World world_, Ledger ledger_) Handler(world_, ledger_) {}
+
+    /// @notice A payer moves all it has away.
+    function emptyWallet(uint256 who) external move {
+        address payer = _payer(who);
+        address to = world.thief();
+        uint256 amount = token.balanceOf(payer);
+        vm.prank(payer);
+        token.transfer(to, amount);
+        ledger.transfer(payer, to, amount);
+        ledger.count("emptyWallet", amount != 0);
+    }
+
+    function revokeApproval(uint256 who, uint256 seed) external move {
+        address permit2 = address(world.permit2());
+        vm.prank(_payer(who));
+        token.approve(permit2, seed % 4 == 0 ? 0 : type(uint256).max);
+        ledger.count("revokeApproval", true);
+    }
+
+    /// @notice A payer burns the nonces of its next orders, or of those that are open.
+    function burnNonces(uint256 who, uint256 seed) external move {
+        uint256 next = ledger.nextNonce();
+        uint256 nonce = seed % 2 == 0 ? next : next / 2;
+        IPermit2Full permit2 = world.permit2();
+        vm.prank(_payer(who));
+        permit2.invalidateUnorderedNonces(nonce >> 8, 1 << (nonce & 0xff));
+        ledger.count("burnNonces", true);
+    }
+
+    function turnWallet(uint256 who, uint256 mood, uint256 seed) external move {
+        HostileWallet wallet = HostileWallet(world.payers(2 + (who % 2)));
+        wallet.setMood(HostileWallet.Mood(seed % 3 == 0 ? 0 : mood % 7));
+        ledger.count("turnWallet", true);
+    }
+
+    /// @notice Tokens that nobody owes to anybody.
+    function donate(uint256 who, uint256 seed) external move {
+        address payer = _payer(who);
+        uint256 amount = token.balanceOf(payer);
+        amount = amount == 0 ? 0 : seed % (amount / 1_000 + 1);
+        vm.prank(payer);
+        token.transfer(address(escrow), amount);
+        ledger.donate(payer, amount);
+        ledger.count("donate", amount != 0);
+    }
+
+    /// @notice The governor and the model's owner change all that they can.
+    function govern(uint256 networkBps, uint256 royaltyBps, uint256 who) external move {
+        (IFeePolicy policy, IModelRegistry registry) = (world.policy(), world.registry());
+        address recipient = who % 4 == 0 ? _anyone(who) : world.network();
+        bytes32 model = world.offer((who >> 8) % 2 == 0 ? 0 : 2).modelId;
+        vm.startPrank(world.governor());
+        policy.setNetworkBps(uint16(networkBps % 1_001));
+        policy.setNetworkRecipient(recipient);
+        vm.stopPrank();
+        vm.prank(world.modelOwner());
+        registry.setRoyaltyBps(model, uint16(royaltyBps % 2_001));
+        ledger.count("govern", true);
+    }
+
+    /// @notice Governance turns hostile and asks for anything, or nothing answers; mostly it comes back.
+    function turnPolicy(uint256 networkBps, uint256 royaltyBps, uint256 seed) external move {
+        bool hostile = seed % 4 == 0;
+        // Half of the time something that it may ask.
+        if (seed % 8 == 0) (networkBps, royaltyBps) = (networkBps % 1_001, royaltyBps % 2_001);
+        world.hostilePolicy().setNetworkBps(uint16(networkBps));
+        world.hostilePolicy().setNetworkRecipient(_anyone(seed));
+        world.hostilePolicy().setReverts((seed >> 8) % 4 == 0);
+        world.hostileRegistry().setRoyaltyBps(uint16(royaltyBps));
+        world.hostileRegistry().setReverts((seed >> 16) % 4 == 0);
+        world.policySwitch().turnTo(hostile ? address(world.hostilePolicy()) : address(world.policy()));
+        bool hostileModels = hostile && seed % 3 == 0;
+        world.registrySwitch().turnTo(hostileModels ? address(world.hostileRegistry()) : address(world.registry()));
+        ledger.count("turnPolicy", true);
+    }
+
+    /// @notice Strangers reach for governance, and for calls that the escrow does not have.
+    function breakIn(uint256 who, uint256 seed) external move {
+        address caller = _anyone(who);
+        if (caller == world.governor()) caller = world.thief();
+        bytes[5] memory data = [
+            abi.encodeWithSignature("transferOwnership(address)", caller),
+            abi.encodeWithSignature("pause()"),
+            abi.encodeWithSignature("upgradeToAndCall(address,bytes)", caller, ""),
+            abi.encodeWithSignature("withdraw(address,uint256)", caller, 1),
+            abi.encodePacked(seed)
+        ];
+        (bool success, ) = _send(caller, data[seed % 5]);
+        address policy = address(world.policy());
+        vm.prank(caller);
+        (bool governs, ) = policy.call(abi.encodeCall(IFeePolicy.setNetworkBps, (uint16(1))));
+        ledger.count("breakIn", true);
+        _expect(success || governs, false, Guarantee.E10, "a stranger governs, or the escrow has a back door");
+    }
+}
