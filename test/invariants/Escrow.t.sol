@@ -93,7 +93,11 @@ contract EscrowInvariants is Probes {
             assertEq(_leftOnChain(entry.id), entry.order.amount - out, "E7: the escrow holds another rest");
         }
         uint256 owed = _allCredits();
-        assertEq(owed + ledger.claimed(), toOthersAndNodes, "E7: credits are not the shares");
+        assertEq(
+            owed + ledger.claimed(),
+            toOthersAndNodes + ledger.refundsCredited(),
+            "E7: credits are not the shares"
+        );
     }
 
     /// @notice No order or row was held up by another of its batch: handlers foretold each.

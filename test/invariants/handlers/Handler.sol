@@ -3,13 +3,13 @@ pragma solidity 0.8.30;
 
 import {CommonBase} from "forge-std/Base.sol";
 
-import {DevOPG} from "../../../contracts/dev/DevOPG.sol";
 import {HostileWallet} from "../../../contracts/dev/mocks/HostileWallet.sol";
 import {IInferenceEscrow} from "../../../contracts/interfaces/IInferenceEscrow.sol";
 import {SettleRow, Settlement} from "../../../contracts/types/Settlement.sol";
 import {Job, Order, SignedOrder, Terms} from "../../../contracts/types/WorkOrder.sol";
 import {Guarantee} from "../support/Guarantee.sol";
 import {Entry, Ledger, Step} from "../support/Ledger.sol";
+import {MoodyOPG} from "../support/MoodyOPG.sol";
 import {World} from "../support/World.sol";
 
 /// @title Handler
@@ -23,7 +23,7 @@ abstract contract Handler is CommonBase {
     World internal immutable world;
     Ledger internal immutable ledger;
     IInferenceEscrow internal immutable escrow;
-    DevOPG internal immutable token;
+    MoodyOPG internal immutable token;
 
     constructor(World world_, Ledger ledger_) {
         world = world_;
@@ -67,6 +67,13 @@ abstract contract Handler is CommonBase {
 
     function _anyone(uint256 seed) internal view returns (address) {
         return world.accounts(seed % world.accountCount());
+    }
+
+    /// @dev Mostly somebody who is owed something.
+    function _payee(uint256 seed) internal view returns (address account) {
+        account = _anyone(seed >> 8);
+        for (uint256 i = 0; seed % 4 != 0 && i < 15 && ledger.credit(account) == 0; ++i)
+            account = _anyone((seed >> 8) + i);
     }
 
     function _payer(uint256 seed) internal view returns (address) {

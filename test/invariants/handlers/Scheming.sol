@@ -7,6 +7,7 @@ import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
 import {Guarantee} from "../support/Guarantee.sol";
 import {IPermit2Full} from "../support/IPermit2Full.sol";
 import {Ledger} from "../support/Ledger.sol";
+import {MoodyOPG} from "../support/MoodyOPG.sol";
 import {World} from "../support/World.sol";
 import {Handler} from "./Handler.sol";
 
@@ -47,6 +48,15 @@ contract Scheming is Handler {
         HostileWallet wallet = HostileWallet(world.payers(2 + (who % 2)));
         wallet.setMood(HostileWallet.Mood(seed % 3 == 0 ? 0 : mood % 7));
         ledger.count("turnWallet", true);
+    }
+
+    /// @notice The token refuses to pay somebody; mostly it pays all. (Nodes are always paid: a refused one could only not
+    /// be paid in the settling call.)
+    function turnToken(uint256 who, uint256 mood, uint256 seed) external move {
+        address[4] memory others = [world.network(), world.modelOwner(), world.facilitator(), world.sponsor()];
+        address refused = seed % 2 == 0 ? _payer(who) : others[who % 4];
+        token.turn(MoodyOPG.Mood(seed % 3 == 0 ? mood % 4 : 0), refused);
+        ledger.count("turnToken", true);
     }
 
     /// @notice Tokens that nobody owes to anybody.

@@ -59,6 +59,8 @@ contract Ledger {
     uint256 public donated;
     uint256 public opened;
     uint256 public refunded;
+    /// @notice Refunds that the token refused to pay (F14).
+    uint256 public refundsCredited;
     uint256 public claimed;
     uint256 public nextNonce;
 
@@ -154,7 +156,7 @@ contract Ledger {
         _byOffer[offer].push(_entries.length - 1);
         touched = _entries.length - 1;
 
-        balance[from] -= order.amount;
+        _take(from, order.amount);
         opened += order.amount;
     }
 
@@ -204,6 +206,11 @@ contract Ledger {
 
     // ---- payouts and other movements ----
 
+    /// @notice Whether a claim can be paid: where nothing is due nothing is transferred.
+    function canPayOut(uint256 due, address to) external view returns (bool) {
+        return due == 0 || _world.token().pays(to);
+    }
+
     function claim(address account, address to) external {
         _pay(account, to);
     }
@@ -228,12 +235,12 @@ contract Ledger {
     }
 
     function donate(address from, uint256 amount) external {
-        balance[from] -= amount;
+        _take(from, amount);
         donated += amount;
     }
 
     function transfer(address from, address to, uint256 amount) external {
-        balance[from] -= amount;
+        _take(from, amount);
         balance[to] += amount;
         given[to] += amount;
     }
@@ -256,8 +263,20 @@ contract Ledger {
         uint256 rest = e.order.amount - e.released;
         e.refunded += rest;
         e.open = false;
-        balance[e.order.payer] += rest;
-        refunded += rest;
+        if (_world.token().pays(e.order.payer)) {
+            balance[e.order.payer] += rest;
+            refunded += rest;
+        } else {
+            credit[e.order.payer] += rest;
+            refundsCredited += rest;
+        }
+    }
+
+    /// @dev Where the escrow broke a rule an account may have more than it should: the books go on, and disagree.
+    function _take(address from, uint256 amount) private {
+        unchecked {
+            balance[from] -= amount;
+        }
     }
 
     function _pay(address account, address to) private {

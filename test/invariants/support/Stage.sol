@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
 
-import {DevOPG} from "../../../contracts/dev/DevOPG.sol";
 import {IInferenceEscrow} from "../../../contracts/interfaces/IInferenceEscrow.sol";
 import {Batching} from "../handlers/Batching.sol";
 import {Claiming} from "../handlers/Claiming.sol";
@@ -13,6 +12,7 @@ import {Opening} from "../handlers/Opening.sol";
 import {Scheming} from "../handlers/Scheming.sol";
 import {Settling} from "../handlers/Settling.sol";
 import {Ledger} from "./Ledger.sol";
+import {MoodyOPG} from "./MoodyOPG.sol";
 import {World} from "./World.sol";
 
 /// @title Stage
@@ -21,7 +21,7 @@ abstract contract Stage is Test {
     World internal world;
     Ledger internal ledger;
     IInferenceEscrow internal escrow;
-    DevOPG internal token;
+    MoodyOPG internal token;
 
     address[] internal handlers;
     // Copies of what the world has, since every check reads them.

@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {Vm} from "forge-std/Vm.sol";
 
-import {DevOPG} from "../../../contracts/dev/DevOPG.sol";
 import {HostileFeePolicy} from "../../../contracts/dev/mocks/HostileFeePolicy.sol";
 import {HostileModelRegistry} from "../../../contracts/dev/mocks/HostileModelRegistry.sol";
 import {HostileVerifier} from "../../../contracts/dev/mocks/HostileVerifier.sol";
@@ -15,6 +14,7 @@ import {Settlement} from "../../../contracts/types/Settlement.sol";
 import {Order, SignedOrder, Terms} from "../../../contracts/types/WorkOrder.sol";
 import {Artifacts} from "./Artifacts.sol";
 import {IPermit2Full} from "./IPermit2Full.sol";
+import {MoodyOPG} from "./MoodyOPG.sol";
 import {Signing} from "./Signing.sol";
 import {Switch} from "./Switch.sol";
 
@@ -32,7 +32,7 @@ contract World {
 
     IPermit2Full public constant permit2 = IPermit2Full(Artifacts.PERMIT2);
 
-    DevOPG public immutable token;
+    MoodyOPG public immutable token;
     IInferenceEscrow public immutable escrow;
     IFeePolicy public immutable policy;
     IModelRegistry public immutable registry;
@@ -67,7 +67,7 @@ contract World {
     constructor() {
         Artifacts.deployPermit2();
         _permit2Domain = permit2.DOMAIN_SEPARATOR();
-        token = new DevOPG();
+        token = new MoodyOPG();
 
         governor = _person("governor");
         network = _person("network");
