@@ -34,16 +34,14 @@ contract EscrowInvariants is Probes {
     function invariant_E3_noEvidenceNoRelease() external view {
         _requireBlameless(Guarantee.E3);
         Entry[] memory entries = ledger.entries();
-        uint256[] memory proven = new uint256[](3);
         for (uint256 i = 0; i < entries.length; ++i) {
             Entry memory entry = entries[i];
-            proven[nodeOf[entry.offer]] += entry.proven;
             if (entry.open) assertLe(escrow.orders(entry.id).released, entry.proven, "E3: released without evidence");
         }
-        for (uint256 i = 0; i < proven.length; ++i) {
+        for (uint256 i = 0; i < 3; ++i) {
             address node = world.nodes(i);
             uint256 has = token.balanceOf(node) + escrow.credits(node);
-            assertLe(has, proven[i] + ledger.given(node), "E3: a node has more than was proven");
+            assertLe(has, ledger.provenFor(node) + ledger.given(node), "E3: a node has more than was proven");
         }
     }
 
@@ -57,6 +55,8 @@ contract EscrowInvariants is Probes {
             assertEq(state.amount, entry.order.amount, "E4: not the amount that was signed");
             if (!entry.open) continue;
             assertLe(state.released, state.amount, "E4: more released than signed");
+            assertLe(uint256(state.released) + state.reserved, state.amount, "E4: more reserved than signed");
+            assertEq(state.reserved, entry.reserved, "E4: reserved is not what was allocated");
             assertEq(state.released, entry.released, "E4: released is not what was settled");
         }
     }
@@ -65,7 +65,7 @@ contract EscrowInvariants is Probes {
     function invariant_E5_once() external view {
         _requireBlameless(Guarantee.E5);
         uint256 cameIn = ledger.opened() + ledger.donated();
-        uint256 wentOut = ledger.refunded() + ledger.claimed();
+        uint256 wentOut = ledger.refunded() + ledger.claimed() + ledger.paidToSlices();
         assertEq(token.balanceOf(address(escrow)), cameIn - wentOut, "E5: a unit came or left twice");
         Entry[] memory entries = ledger.entries();
         for (uint256 i = 0; i < entries.length; ++i) {
@@ -94,7 +94,7 @@ contract EscrowInvariants is Probes {
         }
         uint256 owed = _allCredits();
         assertEq(
-            owed + ledger.claimed(),
+            owed + ledger.claimed() + ledger.paidToSlices(),
             toOthersAndNodes + ledger.refundsCredited(),
             "E7: credits are not the shares"
         );
@@ -124,6 +124,7 @@ contract EscrowInvariants is Probes {
             address account = accounts[i];
             assertEq(token.balanceOf(account), ledger.balance(account), "E10: somebody has what is not due to him");
             assertEq(escrow.credits(account), ledger.credit(account), "E10: somebody is owed what is not due to him");
+            assertEq(escrow.networkCreditWith(account), ledger.networkWith(account), "E10: the network's with a node");
         }
         for (uint256 i = 0; i < models.length; ++i) {
             bytes32 model = models[i];

@@ -18,7 +18,17 @@ contract Moves is Probes {
 
     function setUp() public override {
         super.setUp();
-        string[7] memory kinds = ["Opening", "Batching", "Settling", "Closing", "Claiming", "Multicalling", "Scheming"];
+        string[9] memory kinds = [
+            "Opening",
+            "Batching",
+            "Settling",
+            "Closing",
+            "Funding",
+            "Routing",
+            "Claiming",
+            "Multicalling",
+            "Scheming"
+        ];
         for (uint256 i = 0; i < kinds.length; ++i) _list(kinds[i], handlers[i]);
     }
 

@@ -30,7 +30,7 @@ contract Batching is Handler {
             if (i > 0 && (seed >> 248) % 8 == 0) (signed[i], good[i]) = (signed[i - 1], false);
         }
         _foretell(signed, good);
-        (bool open, , ) = world.shares(terms.modelId);
+        bool open = ledger.canOpen(terms.modelId);
         (bool success, bytes memory answer) = _send(
             _anyone(seed),
             abi.encodeCall(escrow.openBatch, (terms, signed, GAS_PER_ORDER))
@@ -50,14 +50,14 @@ contract Batching is Handler {
         uint256 bad = seed % 4; // the fourth is none
         for (uint256 i = 0; i < 3; ++i) {
             address payer = i == bad ? world.payers(2) : _keyPayer(seed >> i);
-            Order memory order = _newOrder(payer, uint256(keccak256(abi.encode(seed, i))));
+            Order memory order = _newOrder(offer, payer, uint256(keccak256(abi.encode(seed, i))));
             _restore(payer, seed >> (8 * i));
             signed[i] = _sign(terms, order);
             good[i] = true;
         }
         HostileWallet(world.payers(2)).setMood(HostileWallet.Mood.BurnsGas);
         _foretell(signed, good);
-        (bool open, , ) = world.shares(terms.modelId);
+        bool open = ledger.canOpen(terms.modelId);
 
         (bool success, bytes memory answer) = _sendWith(
             50_000 + (gasLimit % 1_100_000),
@@ -105,7 +105,7 @@ contract Batching is Handler {
         uint256 seed
     ) private returns (SignedOrder memory signed, bool good) {
         uint256 kind = seed % 8;
-        Order memory order = _newOrder(_keyPayer(seed >> 4), seed);
+        Order memory order = _newOrder(offer, _keyPayer(seed >> 4), seed);
         if (kind == 1) return (world.signOrder(world.thief(), terms, order, order.claimBy), false);
         if (kind == 2) order.payer = world.thief(); // who approved nothing
         if (kind == 3) order.payer = world.payers(2 + ((seed >> 16) % 2)); // a wallet, in whatever mood it is

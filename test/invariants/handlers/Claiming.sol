@@ -68,6 +68,27 @@ contract Claiming is Handler {
         if (success) ledger.claimNetwork(to);
     }
 
+    /// @notice Anyone moves on what the network earned through nodes, and through accounts that are none.
+    function collectNetwork(uint256 who, uint256 size) external move {
+        address[] memory accounts = new address[](size % 4);
+        uint256 foretold = 0;
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            accounts[i] = _earner(who >> (8 * i));
+            foretold += ledger.networkWith(accounts[i]);
+            ledger.collect(accounts[i]);
+        }
+        (bool success, bytes memory answer) = _send(_anyone(who), abi.encodeCall(escrow.collectNetwork, (accounts)));
+        bool exact = success && abi.decode(answer, (uint256)) == foretold;
+        _expect(exact, true, Guarantee.E10, "the network's share was not collected, or another's was");
+        ledger.count("collectNetwork", foretold != 0);
+    }
+
+    /// @dev Mostly somebody through whom the network earned something.
+    function _earner(uint256 seed) private view returns (address account) {
+        account = _anyone(seed >> 2);
+        for (uint256 i = 0; seed % 4 != 0 && i < 3 && ledger.networkWith(account) == 0; ++i) account = world.nodes(i);
+    }
+
     function _entitled(uint256 seed) private view returns (address) {
         if (seed % 3 == 0) return world.modelOwner();
         if (seed % 3 == 1) return world.network();

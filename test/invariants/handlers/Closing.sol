@@ -12,10 +12,12 @@ import {Handler} from "./Handler.sol";
 contract Closing is Handler {
     constructor(World world_, Ledger ledger_) Handler(world_, ledger_) {}
 
+    /// @notice A node gives a direct order back. (Of routed orders see `Routing`.)
     function release(uint256 which) external move {
         if (ledger.entryCount() == 0) return;
         uint256 index = which % ledger.entryCount();
         Entry memory entry = ledger.entry(index);
+        if (entry.offer >= world.DIRECT_OFFERS()) return;
         Terms memory terms = world.offer(entry.offer);
         (bool success, ) = _send(terms.node, abi.encodeCall(escrow.release, (terms, entry.order)));
         if (success) ledger.close(index);
@@ -29,7 +31,7 @@ contract Closing is Handler {
         Entry memory entry = ledger.entry(which % ledger.entryCount());
         Terms memory terms = world.offer(entry.offer);
         address caller = _anyone(who);
-        if (caller == terms.node) caller = entry.order.payer;
+        if (caller == terms.node || caller == terms.facilitator) caller = entry.order.payer;
         (bool success, ) = _send(caller, abi.encodeCall(escrow.release, (terms, entry.order)));
         ledger.count("releaseByOther", entry.open);
         _expect(success, false, Guarantee.E2, "somebody else released a node's order");
@@ -41,13 +43,13 @@ contract Closing is Handler {
         Entry memory entry = ledger.entry(which % ledger.entryCount());
         Terms memory terms = world.offer(entry.offer);
         address thief = world.thief();
-        if (seed % 2 == 0) terms.node = thief;
+        if (seed % 2 == 0) (terms.node, terms.facilitator) = (thief, thief);
         else entry.order.payer = thief;
         bytes memory data =
             seed % 4 < 2
                 ? abi.encodeCall(escrow.release, (terms, entry.order))
                 : abi.encodeCall(escrow.reclaim, (terms, entry.order));
-        (bool success, ) = _send(seed % 2 == 0 ? thief : terms.node, data);
+        (bool success, ) = _send(seed % 2 == 0 || terms.node == address(0) ? thief : terms.node, data);
         ledger.count("closeTampered", entry.open);
         _expect(success, false, Guarantee.E4, "an order closed on other terms than signed");
     }

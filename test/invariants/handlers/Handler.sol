@@ -17,7 +17,7 @@ import {World} from "../support/World.sol";
 /// guarantee where the escrow did something else; so no move ever reverts.
 abstract contract Handler is CommonBase {
     /// @dev Enough for everything that is sent, and little enough that whoever burns it burns it soon.
-    uint256 internal constant GAS = 3_000_000;
+    uint256 internal constant GAS = 1_500_000;
     uint256 internal constant MAX_WINDOW = 90 days;
 
     World internal immutable world;
@@ -103,9 +103,10 @@ abstract contract Handler is CommonBase {
         return uint40(block.timestamp + 1 + (seed % MAX_WINDOW));
     }
 
-    /// @dev A new order that can be opened if its payer pays. One in four is for a single request.
-    function _newOrder(address payer, uint256 seed) internal returns (Order memory) {
-        bytes32 requestHash = (seed >> 8) % 4 == 0 ? keccak256(abi.encode(seed)) : bytes32(0);
+    /// @dev A new order that can be opened if its payer pays. One in four direct orders is for a single request.
+    function _newOrder(uint256 offer, address payer, uint256 seed) internal returns (Order memory) {
+        bool single = (seed >> 8) % 4 == 0 && offer < world.DIRECT_OFFERS();
+        bytes32 requestHash = single ? keccak256(abi.encode(seed)) : bytes32(0);
         uint96 amount = _amount(seed >> 16);
         uint40 claimBy = _claimBy(seed >> 128);
         return Order(payer, ledger.takeNonce(), amount, Job(payer, requestHash), claimBy);
@@ -155,7 +156,7 @@ abstract contract Handler is CommonBase {
         step.receiptCount = uint64((seed >> 16) % 3);
         if (known == 0 || (seed >> 24) % 16 == 0) {
             step.entry = ledger.NONE();
-            row.order = _newOrder(_payer(seed), seed);
+            row.order = _newOrder(offer, _payer(seed), seed);
             step.cumulativeFee = row.order.amount;
         } else {
             step.entry = _live(offer, known, seed >> 32);
@@ -188,7 +189,7 @@ abstract contract Handler is CommonBase {
     }
 
     /// @dev Of some orders of an offer one that still settles, seven times in eight; else any.
-    function _live(uint256 offer, uint256 known, uint256 seed) private view returns (uint256 index) {
+    function _live(uint256 offer, uint256 known, uint256 seed) internal view returns (uint256 index) {
         for (uint256 i = 0; i < 12; ++i) {
             index = ledger.entryOf(offer, ((seed >> 8) + i) % known);
             Entry memory entry = ledger.entry(index);

@@ -14,7 +14,7 @@ contract Opening is Handler {
 
     function open(uint256 who, uint256 what, uint256 seed) external move {
         uint256 offer = what % world.OFFERS();
-        Order memory order = _newOrder(_payer(who), seed);
+        Order memory order = _newOrder(offer, _payer(who), seed);
         _restore(order.payer, seed >> 4);
         _open("open", offer, order);
     }
@@ -22,7 +22,7 @@ contract Opening is Handler {
     /// @notice One permit, two orders: the second finds the nonce used.
     function openTwiceByOnePermit(uint256 who, uint256 what, uint256 seed) external move {
         uint256 offer = what % world.OFFERS();
-        Order memory order = _newOrder(_keyPayer(who), seed);
+        Order memory order = _newOrder(offer, _keyPayer(who), seed);
         _restore(order.payer, seed >> 4);
         if (!_open("openTwiceByOnePermit", offer, order)) return;
         order.amount = order.amount == 1 ? 2 : order.amount - 1;
@@ -33,9 +33,10 @@ contract Opening is Handler {
 
     /// @notice Something in the order or its terms is not what the payer signed.
     function openTampered(uint256 who, uint256 what, uint256 seed) external move {
-        Terms memory terms = world.offer(what % world.OFFERS());
+        uint256 offer = what % world.OFFERS();
+        Terms memory terms = world.offer(offer);
         address payer = _keyPayer(who);
-        SignedOrder memory signed = _sign(terms, _newOrder(payer, seed));
+        SignedOrder memory signed = _sign(terms, _newOrder(offer, payer, seed));
         _tamper(terms, signed, seed);
         (bool success, ) = _send(_anyone(seed >> 8), abi.encodeCall(escrow.open, (terms, signed)));
         ledger.count("openTampered", true);
@@ -60,8 +61,8 @@ contract Opening is Handler {
     function openFunded(uint256 who, uint256 what, uint256 seed) external move {
         uint256 offer = what % world.OFFERS();
         Terms memory terms = world.offer(offer);
-        Order memory order = _newOrder(_payer(who), seed);
-        (bool foretold, , ) = world.shares(terms.modelId);
+        Order memory order = _newOrder(offer, _payer(who), seed);
+        bool foretold = ledger.canOpen(terms.modelId);
         (bool success, ) = _send(world.sponsor(), abi.encodeCall(escrow.openFunded, (terms, order)));
         if (success) ledger.open(offer, order, world.orderId(terms, order), world.sponsor(), false);
         ledger.count("openFunded", success);
@@ -70,19 +71,22 @@ contract Opening is Handler {
 
     /// @notice Orders that must not open, whoever signs them.
     function openDefective(uint256 who, uint256 what, uint256 seed) external move {
-        Terms memory terms = world.offer(what % world.OFFERS());
-        Order memory order = _newOrder(_payer(who), seed);
+        uint256 offer = what % world.OFFERS();
+        Terms memory terms = world.offer(offer);
+        Order memory order = _newOrder(offer, _payer(who), seed);
         _restore(order.payer, 1);
-        uint256 kind = seed % 9;
+        uint256 kind = seed % 10;
         if (kind == 0) order.amount = 0;
         if (kind == 1) order.payer = address(0);
         if (kind == 2) order.payer = address(escrow);
         if (kind == 3) order.claimBy = uint40(block.timestamp - ((seed >> 8) % 2));
         if (kind == 4) order.claimBy = uint40(block.timestamp + MAX_WINDOW + 1);
-        if (kind == 5) terms.node = seed % 2 == 0 ? address(escrow) : address(0);
+        if (kind == 5) terms.node = address(escrow);
         if (kind == 6) terms.verifier = world.thief();
         if (kind == 7) terms.facilitatorBps = 2_001;
         if (kind == 8) (terms.facilitator, terms.facilitatorBps) = (address(0), 1);
+        // A routed order for one request could be sold to many nodes (F3); one that nobody routes is no order.
+        if (kind == 9) (terms.node, order.job.requestHash) = (address(0), keccak256("request"));
         bytes memory data =
             (seed >> 16) % 2 == 0
                 ? abi.encodeCall(escrow.openFunded, (terms, order))
@@ -95,7 +99,7 @@ contract Opening is Handler {
     /// @dev Opens by the payer's permit. @return success whether it opened
     function _open(bytes32 name, uint256 offer, Order memory order) private returns (bool success) {
         Terms memory terms = world.offer(offer);
-        (bool foretold, , ) = world.shares(terms.modelId);
+        bool foretold = ledger.canOpen(terms.modelId);
         foretold = foretold && world.canPay(order.payer, order.amount);
         foretold = foretold && world.nonceIsFree(order.payer, order.nonce);
         (success, ) = _send(_anyone(order.nonce), abi.encodeCall(escrow.open, (terms, _sign(terms, order))));

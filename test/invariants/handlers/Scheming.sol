@@ -44,17 +44,23 @@ contract Scheming is Handler {
         ledger.count("burnNonces", true);
     }
 
+    /// @notice A payer's wallet, or the one that routes orders, gets into another mood.
     function turnWallet(uint256 who, uint256 mood, uint256 seed) external move {
-        HostileWallet wallet = HostileWallet(world.payers(2 + (who % 2)));
+        HostileWallet wallet = HostileWallet(who % 3 == 2 ? world.router() : world.payers(2 + (who % 3)));
         wallet.setMood(HostileWallet.Mood(seed % 3 == 0 ? 0 : mood % 7));
         ledger.count("turnWallet", true);
     }
 
-    /// @notice The token refuses to pay somebody; mostly it pays all. (Nodes are always paid: a refused one could only not
-    /// be paid in the settling call.)
+    /// @notice The token refuses to pay somebody; mostly it pays all.
     function turnToken(uint256 who, uint256 mood, uint256 seed) external move {
-        address[4] memory others = [world.network(), world.modelOwner(), world.facilitator(), world.sponsor()];
-        address refused = seed % 2 == 0 ? _payer(who) : others[who % 4];
+        address[5] memory others = [
+            world.network(),
+            world.modelOwner(),
+            world.facilitator(),
+            world.nodes(0),
+            world.nodes(1)
+        ];
+        address refused = seed % 2 == 0 ? _payer(who) : others[who % 5];
         token.turn(MoodyOPG.Mood(seed % 3 == 0 ? mood % 4 : 0), refused);
         ledger.count("turnToken", true);
     }
@@ -82,6 +88,36 @@ contract Scheming is Handler {
         vm.prank(world.modelOwner());
         registry.setRoyaltyBps(model, uint16(royaltyBps % 2_001));
         ledger.count("govern", true);
+    }
+
+    /// @notice Anyone takes over what the policy asks for, if the policy may ask for it.
+    function syncNetworkBps(uint256 who) external move {
+        (bool known, uint16 bps) = world.networkBps();
+        (bool success, ) = _send(_anyone(who), abi.encodeCall(escrow.syncNetworkBps, ()));
+        bool foretold = known && bps <= 1_000;
+        if (success != foretold) ledger.blame(Guarantee.E10, "the network's share is not what the policy may ask");
+        if (success) ledger.syncNetworkBps(bps);
+        ledger.count("syncNetworkBps", success);
+    }
+
+    /// @notice A payer's EIP-2612 signature, good or not: the call never reverts, and says whether it approved.
+    function tryPermit(uint256 who, uint256 seed) external move {
+        address payer = _keyPayer(who);
+        uint256 deadline = seed % 4 == 0 ? block.timestamp - 1 : block.timestamp;
+        uint256 value = seed % 8 == 1 ? 0 : type(uint256).max;
+        address signer = seed % 4 == 1 ? world.thief() : payer;
+        (uint8 v, bytes32 r, bytes32 s) = world.signApproval(signer, payer, value, deadline);
+        (bool success, bytes memory answer) = _send(
+            _anyone(seed),
+            abi.encodeCall(escrow.tryPermit, (payer, value, deadline, v, r, s))
+        );
+        bool permitted = success && abi.decode(answer, (bool));
+        if (!success) ledger.blame(Guarantee.E8, "a permit reverted");
+        if (permitted != (seed % 4 > 1)) ledger.blame(Guarantee.E10, "a permit was not as signed");
+        if (permitted && token.allowance(payer, address(world.permit2())) != value) {
+            ledger.blame(Guarantee.E10, "a permit approved something else");
+        }
+        ledger.count("tryPermit", permitted);
     }
 
     /// @notice Governance turns hostile and asks for anything, or nothing answers; mostly it comes back.

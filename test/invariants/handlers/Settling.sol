@@ -16,16 +16,16 @@ contract Settling is Handler {
     constructor(World world_, Ledger ledger_) Handler(world_, ledger_) {}
 
     function settle(uint256 what, uint256 size, uint256 seed) external move {
-        _settle("settle", what % world.OFFERS(), 1 + (size % 4), seed, false);
+        _settle("settle", what % world.DIRECT_OFFERS(), 1 + (size % 4), seed, false);
     }
 
     function settleWithClaim(uint256 what, uint256 size, uint256 seed) external move {
-        _settle("settleWithClaim", what % world.OFFERS(), 1 + (size % 3), seed, true);
+        _settle("settleWithClaim", what % world.DIRECT_OFFERS(), 1 + (size % 3), seed, true);
     }
 
     /// @notice A good settlement, and the same evidence once more: the second time moves nothing.
     function settleTwice(uint256 what, uint256 seed) external move {
-        uint256 offer = what % world.OFFERS();
+        uint256 offer = what % world.DIRECT_OFFERS();
         (SettleRow[] memory rows, Step[] memory steps) = _rows(offer, 1, seed);
         bytes memory data = _call(offer, rows, false);
         if (!world.judgeAccepts(offer)) return;
@@ -54,7 +54,7 @@ contract Settling is Handler {
 
     /// @notice Good evidence under other terms than the payer signed: no order is known by them.
     function settleForeign(uint256 what, uint256 size, uint256 seed) external move {
-        uint256 offer = what % world.OFFERS();
+        uint256 offer = what % world.DIRECT_OFFERS();
         Terms memory terms = world.offer(offer);
         (SettleRow[] memory rows, Step[] memory steps) = _rows(offer, 1 + (size % 3), seed);
         address thief = world.thief();
@@ -94,6 +94,8 @@ contract Settling is Handler {
         (bool success, bytes memory answer) = _send(_anyone(seed), data);
 
         if (success && !accepts) ledger.blame(Guarantee.E3, "a settlement that the judge refused");
+        // Who claims must be paid: a node that the token refuses settles without.
+        if (withClaim && !token.pays(world.offer(offer).node)) accepts = success;
         if (!success && accepts) ledger.blame(Guarantee.E2, "a settlement with good evidence failed");
         uint256 counted = success ? ledger.settle(offer, steps, withClaim) : 0;
         ledger.count(name, counted != 0);

@@ -3,10 +3,12 @@ pragma solidity 0.8.30;
 
 import {IInferenceEscrow} from "../../../contracts/interfaces/IInferenceEscrow.sol";
 import {SettleRow, Settlement} from "../../../contracts/types/Settlement.sol";
+import {SliceRow} from "../../../contracts/types/Slice.sol";
 import {Terms} from "../../../contracts/types/WorkOrder.sol";
 import {Guarantee} from "./Guarantee.sol";
-import {Entry} from "./Ledger.sol";
+import {Entry, Reservation} from "./Ledger.sol";
 import {MoodyOPG} from "./MoodyOPG.sol";
+import {SliceCalls} from "./SliceCalls.sol";
 import {Stage} from "./Stage.sol";
 
 /// @title Probes
@@ -26,7 +28,9 @@ abstract contract Probes is Stage {
 
     function _allCredits() internal view returns (uint256 owed) {
         owed = escrow.networkCredit();
-        for (uint256 i = 0; i < accounts.length; ++i) owed += escrow.credits(accounts[i]);
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            owed += escrow.credits(accounts[i]) + escrow.networkCreditWith(accounts[i]);
+        }
         for (uint256 i = 0; i < models.length; ++i) owed += escrow.royalties(models[i]);
     }
 
@@ -79,6 +83,8 @@ abstract contract Probes is Stage {
     function settleRest(uint256 index) external {
         Entry memory entry = ledger.entry(index);
         if (!entry.open || block.timestamp >= entry.order.claimBy) return;
+        token.turn(MoodyOPG.Mood.Pays, address(0));
+        if (entry.offer >= world.DIRECT_OFFERS()) return _settleReserved(index, entry);
         if (!world.judgeAccepts(entry.offer)) return;
         Terms memory terms = world.offer(entry.offer);
         uint256 due = _nodesPart(entry);
@@ -127,6 +133,10 @@ abstract contract Probes is Stage {
             Entry memory entry = entries[i];
             if (entry.order.claimBy > latest) latest = entry.order.claimBy;
             if (!entry.open || block.timestamp >= entry.order.claimBy) continue;
+            if (entry.offer >= world.DIRECT_OFFERS()) {
+                _settleReserved(i, entry);
+                continue;
+            }
             if (!world.judgeAccepts(entry.offer)) continue;
             assertEq(_settleRest(entry, world.offer(entry.offer)), 1, "E2: a run on the escrow leaves a node unpaid");
         }
@@ -161,8 +171,55 @@ abstract contract Probes is Stage {
         return escrow.settle(terms, rows, evidence);
     }
 
+    /// @dev Settles all that slices of a routed order hold, as far as judges accept, and checks that nodes are paid it.
+    function _settleReserved(uint256 index, Entry memory entry) private {
+        for (uint256 place = 0; place < ledger.reservationCount(); ++place) {
+            Reservation memory r = ledger.reservation(place);
+            if (r.entry != index) continue;
+            (SliceRow[] memory rows, uint256 due) = _fullRows(entry, r);
+            uint256 had = _wealthOfNodes();
+            bytes memory data = SliceCalls.settleData(world.offer(entry.offer), entry.order, r, rows);
+            (bool success, bytes memory answer) = address(escrow).call(data);
+            assertTrue(success, "E2: reserved slices cannot be settled");
+            assertEq(abi.decode(answer, (uint256)), rows.length, "E2: a reserved slice cannot be settled");
+            assertEq(_wealthOfNodes(), had + due, "E2: nodes are not paid what their slices hold");
+        }
+    }
+
+    function _fullRows(
+        Entry memory entry,
+        Reservation memory r
+    ) private view returns (SliceRow[] memory rows, uint256 due) {
+        rows = new SliceRow[](r.nodes.length);
+        uint256 length = 0;
+        uint96 cap = r.allocation.cap;
+        bytes32 pinned = world.offer(entry.offer).evidenceKey;
+        uint256 bps = _poolBps(entry);
+        for (uint256 i = 0; i < r.nodes.length; ++i) {
+            bool settles = !r.settled[i] && (pinned == 0 || pinned == r.keys[i]);
+            address judge = SliceCalls.judgeOf(r, i);
+            if (!settles || !SliceCalls.accepts(world, entry.offer, judge)) continue;
+            SliceRow memory row = SliceRow(uint8(i), r.nodes[i], r.keys[i], cap, keccak256("receipts"), 1, "");
+            row.evidence = SliceCalls.evidence(world, judge, r.id, row);
+            rows[length++] = row;
+            due += cap - (uint256(cap) * bps) / 10_000;
+        }
+        // Memory-safe: makes the list shorter.
+        assembly ("memory-safe") {
+            mstore(rows, length)
+        }
+    }
+
+    function _wealthOfNodes() private view returns (uint256 wealth) {
+        for (uint256 i = 0; i < 3; ++i) wealth += token.balanceOf(world.nodes(i)) + escrow.credits(world.nodes(i));
+    }
+
+    function _poolBps(Entry memory entry) private view returns (uint256) {
+        return uint256(entry.networkBps) + entry.royaltyBps + world.offer(entry.offer).facilitatorBps;
+    }
+
     function _nodesPart(Entry memory entry) private view returns (uint256) {
-        uint256 bps = uint256(entry.networkBps) + entry.royaltyBps + world.offer(entry.offer).facilitatorBps;
+        uint256 bps = _poolBps(entry);
         uint256 amount = entry.order.amount;
         return amount - entry.released - ((amount * bps) / 10_000 - (entry.released * bps) / 10_000);
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Settlement} from "../../../contracts/types/Settlement.sol";
+import {Allocation} from "../../../contracts/types/Slice.sol";
 import {Order, Terms} from "../../../contracts/types/WorkOrder.sol";
 
 /// @title Signing
@@ -15,6 +16,8 @@ library Signing {
     string private constant SETTLEMENT =
         "Settlement(bytes32 orderId,uint96 cumulativeFee,bytes32 receiptsRoot,uint64 receiptCount,bool close)";
     string private constant BATCH = "SettlementBatch(address node,bytes32 evidenceKey,Settlement[] settlements)";
+    string private constant ALLOCATION =
+        "Allocation(bytes32 orderId,bytes32 root,uint8 count,uint96 cap,uint64 series)";
     string private constant PERMIT =
         "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,WorkOrder witness)";
     string private constant PERMISSIONS = "TokenPermissions(address token,uint256 amount)";
@@ -62,6 +65,16 @@ library Signing {
         bytes32 typeHash = keccak256(abi.encodePacked(BATCH, SETTLEMENT));
         bytes32 list = keccak256(abi.encodePacked(hashes));
         return _typed(_domain(escrow), keccak256(abi.encode(typeHash, node, evidenceKey, list)));
+    }
+
+    /// @notice The id of an allocation.
+    function allocationId(bytes32 id, Allocation memory allocation_) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256(bytes(ALLOCATION)), id, allocation_));
+    }
+
+    /// @notice What a facilitator signs.
+    function allocation(address escrow, bytes32 id, Allocation memory allocation_) internal view returns (bytes32) {
+        return _typed(_domain(escrow), allocationId(id, allocation_));
     }
 
     function _domain(address escrow) private view returns (bytes32) {

@@ -7,8 +7,10 @@ import {IInferenceEscrow} from "../../../contracts/interfaces/IInferenceEscrow.s
 import {Batching} from "../handlers/Batching.sol";
 import {Claiming} from "../handlers/Claiming.sol";
 import {Closing} from "../handlers/Closing.sol";
+import {Funding} from "../handlers/Funding.sol";
 import {Multicalling} from "../handlers/Multicalling.sol";
 import {Opening} from "../handlers/Opening.sol";
+import {Routing} from "../handlers/Routing.sol";
 import {Scheming} from "../handlers/Scheming.sol";
 import {Settling} from "../handlers/Settling.sol";
 import {Ledger} from "./Ledger.sol";
@@ -41,6 +43,8 @@ abstract contract Stage is Test {
         handlers.push(address(new Batching(world, ledger)));
         handlers.push(address(new Settling(world, ledger)));
         handlers.push(address(new Closing(world, ledger)));
+        handlers.push(address(new Funding(world, ledger)));
+        handlers.push(address(new Routing(world, ledger)));
         handlers.push(address(new Claiming(world, ledger)));
         handlers.push(address(new Multicalling(world, ledger)));
         handlers.push(address(new Scheming(world, ledger)));
@@ -53,7 +57,7 @@ abstract contract Stage is Test {
             bool known = false;
             for (uint256 j = 0; j < models.length; ++j) known = known || models[j] == model;
             if (!known) models.push(model);
-            while (world.nodes(nodeOf[i]) != world.offer(i).node) ++nodeOf[i];
+            while (i < world.DIRECT_OFFERS() && world.nodes(nodeOf[i]) != world.offer(i).node) ++nodeOf[i];
         }
     }
 }

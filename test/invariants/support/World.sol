@@ -11,9 +11,11 @@ import {IFeePolicy} from "../../../contracts/interfaces/IFeePolicy.sol";
 import {IInferenceEscrow} from "../../../contracts/interfaces/IInferenceEscrow.sol";
 import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
 import {Settlement} from "../../../contracts/types/Settlement.sol";
+import {Allocation} from "../../../contracts/types/Slice.sol";
 import {Order, SignedOrder, Terms} from "../../../contracts/types/WorkOrder.sol";
 import {Artifacts} from "./Artifacts.sol";
 import {IPermit2Full} from "./IPermit2Full.sol";
+import {HostileFunder} from "./HostileFunder.sol";
 import {MoodyOPG} from "./MoodyOPG.sol";
 import {Signing} from "./Signing.sol";
 import {Switch} from "./Switch.sol";
@@ -26,7 +28,11 @@ contract World {
     uint256 public constant HONEST_OFFERS = 3;
     uint256 public constant HOSTILE_JUDGE = 3;
     uint256 public constant WALLET_NODE = 4;
-    uint256 public constant OFFERS = 5;
+    /// @notice Offers from here on have no node: their orders are routed.
+    uint256 public constant DIRECT_OFFERS = 5;
+    uint256 public constant ROUTED = 5;
+    uint256 public constant ROUTED_BY_WALLET = 6;
+    uint256 public constant OFFERS = 7;
     uint256 public constant PAYERS = 4;
     uint256 public constant KEY_PAYERS = 2;
 
@@ -48,6 +54,9 @@ contract World {
     address public immutable network;
     address public immutable modelOwner;
     address public immutable facilitator;
+    /// @notice A smart wallet that routes orders.
+    address public immutable router;
+    HostileFunder public immutable funder;
     address public immutable sponsor;
     address public immutable thief;
     bytes32 public immutable modelId;
@@ -83,6 +92,11 @@ contract World {
         hostilePolicy = new HostileFeePolicy();
         hostileRegistry = new HostileModelRegistry();
         accounts.push(address(hostileRegistry)); // whose models are its own
+        router = address(new HostileWallet(token, address(permit2)));
+        funder = new HostileFunder(token);
+        token.mint(address(funder), 2 ** 110);
+        accounts.push(router);
+        accounts.push(address(funder));
         hostileVerifier = new HostileVerifier();
         yesVerifier = new HostileVerifier();
         bytes memory arguments = abi.encode(token, permit2, policySwitch, registrySwitch);
@@ -110,7 +124,7 @@ contract World {
     /// @notice Whether the judge whom an offer names accepts good evidence now. The first three always do.
     function judgeAccepts(uint256 offerIndex) external view returns (bool) {
         if (offerIndex == WALLET_NODE) return _signs(nodes[2]);
-        if (offerIndex != HOSTILE_JUDGE) return true;
+        if (offerIndex != HOSTILE_JUDGE && offerIndex != ROUTED_BY_WALLET) return true;
         HostileVerifier.Mood mood = hostileVerifier.mood();
         // The bomb's first word is a good answer, and no more is read of it.
         return mood == HostileVerifier.Mood.Accepts || mood == HostileVerifier.Mood.ReturnBomb;
@@ -131,21 +145,23 @@ contract World {
         return (permit2.nonceBitmap(payer, nonce >> 8) >> (nonce & 0xff)) & 1 == 0;
     }
 
-    /// @notice The shares that an order would be opened with now; `open` is false where nothing can be opened.
-    function shares(bytes32 model) external view returns (bool open, uint16 networkBps, uint16 royaltyBps) {
-        try IFeePolicy(address(policySwitch)).networkBps() returns (uint16 bps) {
-            networkBps = bps;
+    /// @notice The share that a model asks for now; `known` is false where the registry does not answer.
+    function royaltyBps(bytes32 model) external view returns (bool known, uint16 bps) {
+        if (model == 0) return (true, 0);
+        try IModelRegistry(address(registrySwitch)).royaltyBps(model) returns (uint16 answer) {
+            return (true, answer);
         } catch {
-            return (false, 0, 0);
+            return (false, 0);
         }
-        if (model != 0) {
-            try IModelRegistry(address(registrySwitch)).royaltyBps(model) returns (uint16 bps) {
-                royaltyBps = bps;
-            } catch {
-                return (false, 0, 0);
-            }
+    }
+
+    /// @notice The share that the network asks for now.
+    function networkBps() external view returns (bool known, uint16 bps) {
+        try IFeePolicy(address(policySwitch)).networkBps() returns (uint16 answer) {
+            return (true, answer);
+        } catch {
+            return (false, 0);
         }
-        open = networkBps <= 1_000 && royaltyBps <= 2_000;
     }
 
     // ---- signing ----
@@ -172,6 +188,29 @@ contract World {
         Settlement[] memory settlements
     ) external view returns (bytes memory) {
         return sign(signer, Signing.batch(address(escrow), terms.node, terms.evidenceKey, settlements));
+    }
+
+    /// @notice An EIP-2612 approval of Permit2 for `owner`'s tokens.
+    function signApproval(
+        address signer,
+        address owner,
+        uint256 value,
+        uint256 deadline
+    ) external view returns (uint8 v, bytes32 r, bytes32 s) {
+        bytes32 typeHash = keccak256(
+            "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+        );
+        bytes32 hash = keccak256(abi.encode(typeHash, owner, permit2, value, token.nonces(owner), deadline));
+        return vm.sign(_keys[signer], keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), hash)));
+    }
+
+    /// @notice What a facilitator signs to reserve slices.
+    function signAllocation(
+        address signer,
+        bytes32 id,
+        Allocation memory allocation
+    ) external view returns (bytes memory) {
+        return sign(signer, Signing.allocation(address(escrow), id, allocation));
     }
 
     /// @notice Who signs evidence that counts for an offer.
@@ -219,14 +258,18 @@ contract World {
     function _makeOffers(address keyVerifier, bytes32 dearModel) private {
         address separateKey = _person("evidenceKey");
         bytes32 evidenceKey = bytes32(uint256(uint160(separateKey)));
-        // Everybody has a share.
-        _offers.push(Terms(nodes[0], facilitator, 100, keyVerifier, 0, modelId));
+        // Everybody has a share, and the escrow itself is the verifier.
+        _offers.push(Terms(nodes[0], facilitator, 100, address(escrow), 0, modelId));
         // Nobody but the node and the network has one; the key is not the node's.
         _offers.push(Terms(nodes[0], address(0), 0, keyVerifier, evidenceKey, 0));
         // All shares may reach their caps, and the node facilitates.
         _offers.push(Terms(nodes[1], nodes[1], 2_000, keyVerifier, 0, dearModel));
         _offers.push(Terms(nodes[1], facilitator, 333, address(hostileVerifier), evidenceKey, modelId));
         _offers.push(Terms(nodes[2], facilitator, 100, keyVerifier, 0, bytes32(uint256(1))));
+        // Each slice's node has its own key; the escrow itself is the verifier.
+        _offers.push(Terms(address(0), facilitator, 250, address(escrow), 0, modelId));
+        // A key that the payer pinned, before a hostile judge, routed by a smart wallet.
+        _offers.push(Terms(address(0), router, 2_000, address(hostileVerifier), evidenceKey, dearModel));
         if (_offers.length != OFFERS || payers.length != PAYERS) revert WorldBroken();
     }
 }
