@@ -22,9 +22,9 @@ const SUITES: readonly Suite[] = [
     failed: /^\s*Tests .*?(\d+) failed/m,
   },
   {
-    // On the contracts that Hardhat compiled.
+    // On the contracts that Hardhat compiled. The same sequences every time: a red test is the change's doing.
     name: 'invariants',
-    command: ['forge', 'test'],
+    command: ['forge', 'test', '--fuzz-seed', '0xf6'],
     passed: /(\d+) tests passed, \d+ failed/,
     failed: /\d+ tests passed, (\d+) failed/,
   },

@@ -2,9 +2,16 @@
 pragma solidity 0.8.30;
 
 import {HostileWallet} from "../../contracts/dev/mocks/HostileWallet.sol";
+import {FundedOrder} from "../../contracts/types/Funding.sol";
 import {SettleRow, Settlement} from "../../contracts/types/Settlement.sol";
+import {Allocation, SliceRow} from "../../contracts/types/Slice.sol";
 import {Job, Order, SignedOrder, Terms} from "../../contracts/types/WorkOrder.sol";
+import {HostileFunder} from "./support/HostileFunder.sol";
+import {Reservation} from "./support/Ledger.sol";
 import {Probes} from "./support/Probes.sol";
+import {Signing} from "./support/Signing.sol";
+import {SliceCalls} from "./support/SliceCalls.sol";
+import {SliceTree} from "./support/SliceTree.sol";
 
 /// @title Starvation
 /// @notice A relayer gives a call every amount of gas there is, step by step from none to more than enough. Whatever it
@@ -15,6 +22,8 @@ contract Starvation is Probes {
 
     Terms private _terms;
     SignedOrder[] private _signed;
+    bytes private _sliceData;
+    bytes32 private _allocationId;
 
     function setUp() public override {
         super.setUp();
@@ -37,6 +46,17 @@ contract Starvation is Probes {
     function requireBothOpen() external view {
         assertTrue(_isKnown(0) && _isKnown(2), "F5: a good order was starved");
         assertFalse(_isKnown(1), "a wallet that burned its gas opened");
+    }
+
+    /// @notice The same of a funder that burns what it gets for one order.
+    function test_starvedFundedBatchOpensAllGoodOrdersOrNone() external {
+        FundedOrder[] memory funded = new FundedOrder[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            HostileFunder.Mood mood = i == 1 ? HostileFunder.Mood.BurnsGas : HostileFunder.Mood.Delivers;
+            funded[i] = FundedOrder(_signed[i].order, abi.encodePacked(uint8(mood)));
+        }
+        bytes memory data = abi.encodeCall(escrow.openBatchVia, (world.funder(), _terms, funded, GAS_PER_ORDER));
+        _starve(data, 700_000, this.requireBothOpen);
     }
 
     function test_starvedOpenOpensOrNot() external {
@@ -75,6 +95,47 @@ contract Starvation is Probes {
         _requireRefunded(1_000);
     }
 
+    /// @notice Of two slices each is settled and its node paid, or it can be settled later. (A judge that was given too
+    /// little is taken to refuse; that is not final.)
+    function test_starvedSlicesArePaidOrUntouched() external {
+        _terms = world.offer(world.ROUTED());
+        Order memory order = _signed[0].order;
+        vm.prank(world.sponsor());
+        escrow.openFunded(_terms, order);
+        Reservation memory r = _reserve(order);
+        SliceRow[] memory rows = new SliceRow[](2);
+        for (uint8 i = 0; i < 2; ++i) {
+            rows[i] = SliceRow(i, r.nodes[i], 0, 400, 0, 1, "");
+            rows[i].evidence = SliceCalls.evidence(world, r.nodes[i], r.id, rows[i]);
+        }
+        _sliceData = SliceCalls.settleData(_terms, order, r, rows);
+        _allocationId = r.id;
+        _starve(_sliceData, 300_000, this.requireSlicesWhole);
+    }
+
+    function requireSlicesWhole() external {
+        (, uint256 unsettled) = escrow.unsettledSlices(_allocationId);
+        for (uint256 i = 0; i < 2; ++i) {
+            // Of 400 the network has 8, the model's owner 20, the facilitator 10.
+            uint256 due = (unsettled >> i) & 1 == 0 ? 362 : 0;
+            assertEq(token.balanceOf(world.nodes(i)), due, "F5: a slice was settled and not paid, or paid unsettled");
+        }
+        (bool success, ) = address(escrow).call(_sliceData);
+        assertTrue(success, "F5: starved slices cannot be settled any more");
+        for (uint256 i = 0; i < 2; ++i) assertEq(token.balanceOf(world.nodes(i)), 362, "F5: a starved slice is lost");
+    }
+
+    function _reserve(Order memory order) private returns (Reservation memory r) {
+        r.nodes = new address[](2);
+        r.keys = new bytes32[](2);
+        (r.nodes[0], r.nodes[1]) = (world.nodes(0), world.nodes(1));
+        bytes32 left = SliceTree.leaf(r.nodes[0], 0);
+        r.allocation = Allocation(keccak256(abi.encode(left, SliceTree.leaf(r.nodes[1], 0))), 2, 500, 0);
+        r.id = Signing.allocationId(world.orderId(_terms, order), r.allocation);
+        vm.prank(_terms.facilitator);
+        escrow.allocate(_terms, order, r.allocation, "");
+    }
+
     function _requireRefunded(uint256 refund) private view {
         address payer = _signed[0].order.payer;
         assertEq(escrow.credits(payer), 0, "F5: a refund that could be paid became a credit");
@@ -82,7 +143,7 @@ contract Starvation is Probes {
     }
 
     /// @dev Calls with every limit up to `enough`, which must be enough, and takes it back each time.
-    function _starve(bytes memory data, uint256 enough, function() external view requireDone) private {
+    function _starve(bytes memory data, uint256 enough, function() external requireDone) private {
         uint256 successes = 0;
         uint256 failures = 0;
         uint256 time = block.timestamp;
@@ -104,7 +165,7 @@ contract Starvation is Probes {
     error Done();
 
     /// @notice Reverts whatever happens: with `Starved` where the call did, else as `requireDone` does, else with `Done`.
-    function attempt(bytes calldata data, uint256 gasLimit, function() external view requireDone) external {
+    function attempt(bytes calldata data, uint256 gasLimit, function() external requireDone) external {
         (bool success, ) = address(escrow).call{gas: gasLimit}(data);
         if (!success) revert Starved();
         requireDone();
