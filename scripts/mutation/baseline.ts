@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { dirname, join } from 'node:path'
 import { MutationRunError } from './errors.js'
 import type { BaselineAnswer } from './messages.js'
-import type { Sources } from './sources.js'
+import { testFiles } from '../solidity/tests.js'
+import type { Sources } from '../solidity/sources.js'
 import type { WorkerProcess } from './workerProcess.js'
 
 /** What a test file does when nothing is broken. */
@@ -19,13 +20,6 @@ export interface Baseline {
 }
 
 const BASELINE_TIMEOUT_MS = 10 * 60_000
-
-export function testFiles(root: string): string[] {
-  return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.test.ts'))
-    .map((path) => join('test', path))
-    .sort()
-}
 
 /** Hash of everything in `test/`. */
 export function testsHash(root: string): string {

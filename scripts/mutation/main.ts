@@ -7,7 +7,7 @@ import { HELP, type Options, parseOptions } from './options.js'
 import { printReport, summarize } from './report.js'
 import { runMutants } from './run.js'
 import { select } from './select.js'
-import { loadSources } from './sources.js'
+import { loadSources } from '../solidity/sources.js'
 import { WorkerProcess } from './workerProcess.js'
 
 const ROOT = resolve(import.meta.dirname, '../..')

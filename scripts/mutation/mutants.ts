@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { type AstNode, textAt, walk } from './ast.js'
-import { MutationRunError } from './errors.js'
+import { type AstNode, textAt, walk } from '../solidity/ast.js'
+import { SourceInvalidError } from '../solidity/errors.js'
 import { SOLIDITY_OPERATORS } from './operators/solidity.js'
 import type { Edit } from './operators/types.js'
 import { YUL_OPERATORS } from './operators/yul.js'
-import { type Sources, targetsAmong } from './sources.js'
+import { type Sources, targetsAmong } from '../solidity/sources.js'
 
 /** A broken copy of one file. */
 export interface Mutant {
@@ -30,7 +30,7 @@ const LINE_FEED = 0x0a
 export function allMutants(sources: Sources): Mutant[] {
   return targetsAmong(sources.ast.keys()).flatMap((file) => {
     const [ast, text] = [sources.ast.get(file), sources.text.get(file)]
-    if (!ast || text === undefined) throw new MutationRunError('SOURCE_INVALID', `The compiler did not parse ${file}`)
+    if (!ast || text === undefined) throw new SourceInvalidError(`The compiler did not parse ${file}`)
     return mutantsOf(file, ast, Buffer.from(text))
   })
 }

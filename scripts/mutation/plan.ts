@@ -1,7 +1,7 @@
 import type { Baseline, TestFile } from './baseline.js'
 import type { MutantAnswer } from './messages.js'
 import type { Mutant } from './mutants.js'
-import type { Sources } from './sources.js'
+import type { Sources } from '../solidity/sources.js'
 
 /** What it costs to compile a contract, by the files it is made of, and to set up a chain for a test file. Estimates. */
 const COMPILE_MS_PER_FILE = 60

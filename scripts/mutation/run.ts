@@ -3,7 +3,7 @@ import type { Ledger, Result } from './ledger.js'
 import type { MutantAnswer } from './messages.js'
 import { type Mutant, mutatedText } from './mutants.js'
 import { Plan } from './plan.js'
-import type { Sources } from './sources.js'
+import type { Sources } from '../solidity/sources.js'
 import type { WorkerProcess } from './workerProcess.js'
 
 export interface RunOptions {

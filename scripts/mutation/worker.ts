@@ -1,21 +1,21 @@
 import hre from 'hardhat'
 import { join } from 'node:path'
-import { MutableArtifacts, MutantInvalidError } from './artifacts.js'
-import { MutationRunError } from './errors.js'
+import { ChangedArtifacts, ChangeInvalidError } from '../solidity/artifacts.js'
+import { SourceInvalidError } from '../solidity/errors.js'
 import type { Answer, BaselineAnswer, BaselineJob, FailedAnswer, Job, MutantAnswer, MutantJob } from './messages.js'
-import { loadSources } from './sources.js'
-import { Suites } from './suites.js'
+import { loadSources } from '../solidity/sources.js'
+import { Suites } from '../solidity/suites.js'
 
 /** A process that loads Hardhat, the compiler and the tests once, and then answers one job after the other. */
 const root = hre.config.paths.root
 const [compiler] = hre.config.solidity.compilers
-if (!compiler) throw new MutationRunError('SOURCE_INVALID', 'hardhat.config.ts names no compiler')
+if (!compiler) throw new SourceInvalidError('hardhat.config.ts names no compiler')
 const sources = loadSources(root)
-const artifacts = new MutableArtifacts(hre.artifacts, sources, compiler.settings as Readonly<Record<string, unknown>>)
-const suites = new Suites(hre.network.provider)
+const artifacts = new ChangedArtifacts(hre.artifacts, sources, compiler.settings as Readonly<Record<string, unknown>>)
+const suites = new Suites(hre.network.provider, { bail: true })
 
 async function baseline({ test }: BaselineJob): Promise<BaselineAnswer> {
-  artifacts.set(undefined)
+  artifacts.set(new Map())
   artifacts.takeAsked()
   const started = performance.now()
   const { passed, failure } = await suites.run(join(root, test))
@@ -29,7 +29,7 @@ async function baseline({ test }: BaselineJob): Promise<BaselineAnswer> {
 }
 
 async function mutant(job: MutantJob): Promise<MutantAnswer> {
-  artifacts.set(job)
+  artifacts.set(new Map([[job.file, job.text]]))
   const ran: string[] = []
   const answer = (verdict: MutantAnswer['verdict']): MutantAnswer => ({ kind: 'mutant', verdict, ran })
   try {
@@ -38,15 +38,15 @@ async function mutant(job: MutantJob): Promise<MutantAnswer> {
     for (const test of job.tests) {
       ran.push(test)
       const { failure } = await suites.run(join(root, test))
-      if (failure?.reason.startsWith(new MutantInvalidError('').message)) return answer({ status: 'invalid' })
+      if (failure?.reason.startsWith(ChangeInvalidError.prefix)) return answer({ status: 'invalid' })
       if (failure) return answer({ status: 'killed', by: failure.title })
     }
     return answer({ status: 'survived' })
   } catch (error) {
-    if (error instanceof MutantInvalidError) return answer({ status: 'invalid' })
+    if (error instanceof ChangeInvalidError) return answer({ status: 'invalid' })
     throw error
   } finally {
-    artifacts.set(undefined)
+    artifacts.set(new Map())
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AstNode, type Span, spanOf } from '../ast.js'
+import { type AstNode, type Span, spanOf } from '../../solidity/ast.js'
 import type { Edit, Place } from './types.js'
 
 export function textOf({ source }: Pick<Place, 'source'>, span: Span | AstNode): string {

@@ -1,4 +1,4 @@
-import type { AstNode, Span } from '../ast.js'
+import type { AstNode, Span } from '../../solidity/ast.js'
 
 /** One way to break the source at one place. */
 export interface Edit extends Span {

@@ -1,4 +1,4 @@
-import { type AstNode, nodeAt, nodesAt, spanOf, textAt } from '../ast.js'
+import { type AstNode, nodeAt, nodesAt, spanOf, textAt } from '../../solidity/ast.js'
 import { deletion, replace, textOf, writtenAs } from './text.js'
 import type { Edit, Operator, Place } from './types.js'
 

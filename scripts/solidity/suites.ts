@@ -4,7 +4,7 @@ import Mocha from 'mocha'
 
 export interface SuiteResult {
   readonly passed: number
-  /** The first test that failed; nothing after it ran. */
+  /** The first test that failed; if the suites bail, nothing after it ran. */
   readonly failure?: { readonly title: string; readonly reason: string }
 }
 
@@ -22,7 +22,10 @@ class Silent extends Mocha.reporters.Base {
 export class Suites {
   readonly #loaded = new Map<string, Mocha>()
 
-  constructor(private readonly provider: Pick<EthereumProvider, 'request'>) {}
+  constructor(
+    private readonly provider: Pick<EthereumProvider, 'request'>,
+    private readonly options: { readonly bail: boolean },
+  ) {}
 
   async run(file: string): Promise<SuiteResult> {
     await this.provider.request({ method: 'hardhat_reset', params: [] })
@@ -48,7 +51,7 @@ export class Suites {
   async #load(file: string): Promise<Mocha> {
     const known = this.#loaded.get(file)
     if (known) return known
-    const mocha = new Mocha({ bail: true, timeout: TEST_TIMEOUT_MS, reporter: Silent })
+    const mocha = new Mocha({ bail: this.options.bail, timeout: TEST_TIMEOUT_MS, reporter: Silent })
     mocha.cleanReferencesAfterRun(false)
     mocha.addFile(file)
     await mocha.loadFilesAsync()

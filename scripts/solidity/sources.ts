@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AstNode, nodesAt, textAt } from './ast.js'
-import { MutationRunError } from './errors.js'
+import { SourceInvalidError } from './errors.js'
 import { compile, errorsOf } from './solc.js'
 
 /** The contracts with everything that they import, by the names that the compiler knows the files by. */
@@ -39,7 +39,7 @@ export function loadSources(root: string): Sources {
   const settings = { outputSelection: { '*': { '': ['ast'] } } }
   const output = compile({ language: 'Solidity', sources, settings }, read)
   const [error] = errorsOf(output)
-  if (error !== undefined) throw new MutationRunError('SOURCE_INVALID', `The contracts do not compile:\n${error}`)
+  if (error !== undefined) throw new SourceInvalidError(`The contracts do not compile:\n${error}`)
 
   const ast = new Map(Object.entries(output.sources ?? {}).map(([file, source]) => [file, source.ast as AstNode]))
   const imports = new Map<string, string[]>()
