@@ -18,42 +18,52 @@ type Compiled = NonNullable<CompilerOutput['contracts']>[string][string]
 /** Text of files that differ from what is on disk. */
 type Changes = ReadonlyMap<string, string>
 
+/** The compiler's settings, as Hardhat's configuration has them. */
+export type Settings = Readonly<Record<string, unknown>>
+
 /**
  * Stands in front of Hardhat's artifacts. A contract that changed files are part of is compiled when a test first asks
  * for it, without the metadata, which would make any two sources differ; the others come from Hardhat.
  */
 export class ChangedArtifacts {
   readonly #original: Artifacts['readArtifact']
-  readonly #unchanged = new Map<string, Compiled>()
+  readonly #unchanged = new Map<Settings, Map<string, Compiled>>()
   #changes: Changes = new Map()
+  #settings: Settings = {}
   #compiled = new Map<string, Compiled>()
   #asked = new Set<string>()
 
   constructor(
     artifacts: Artifacts,
     private readonly sources: Sources,
-    private readonly settings: Readonly<Record<string, unknown>>,
   ) {
     this.#original = artifacts.readArtifact.bind(artifacts)
     artifacts.readArtifact = (name: string) => this.#read(name)
   }
 
-  /** What contracts are compiled with from here on. */
-  set(changes: Changes): void {
+  /** What contracts are compiled from, and how, from here on. */
+  set(changes: Changes, settings: Settings): void {
+    this.#settings = settings
     this.#changes = changes
     this.#compiled = new Map()
   }
 
   /** Whether a contract's code is the same with the changes as without. @throws {ChangeInvalidError} */
   isUnchanged(contract: string): boolean {
-    const known = this.#unchanged.get(contract)
-    const unchanged = known ?? this.#compile(contract, this.sources.text)
-    this.#unchanged.set(contract, unchanged)
+    const bySettings = this.#unchanged.get(this.#settings) ?? new Map<string, Compiled>()
+    this.#unchanged.set(this.#settings, bySettings)
+    const unchanged = bySettings.get(contract) ?? this.#compile(contract, this.sources.text)
+    bySettings.set(contract, unchanged)
     const { evm } = this.#compileChanged(contract)
     return (
       evm.bytecode.object === unchanged.evm.bytecode.object &&
       evm.deployedBytecode.object === unchanged.evm.deployedBytecode.object
     )
+  }
+
+  /** Bytes of a contract's deployed code with the changes. @throws {ChangeInvalidError} */
+  lengthOf(contract: string): number {
+    return this.#compileChanged(contract).evm.deployedBytecode.object.length / 2
   }
 
   /** Names that were asked for since the last call. */
@@ -100,7 +110,7 @@ export class ChangedArtifacts {
         [...this.sources.closureOf(file)].map((path) => [path, { content: text.get(path) ?? '' }]),
       ),
       settings: {
-        ...this.settings,
+        ...this.#settings,
         metadata: { bytecodeHash: 'none', appendCBOR: false },
         outputSelection: { [file]: { [contract]: ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
       },

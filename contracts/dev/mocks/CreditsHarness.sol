@@ -10,19 +10,23 @@ contract CreditsHarness {
 
     Credits.Bucket private _bucket;
 
-    function add(uint256 amount) external {
-        _bucket.add(amount);
+    function add(uint256 amount, uint256 networkAmount) external {
+        _bucket.add(amount, networkAmount);
     }
 
-    function empty() external returns (uint256) {
+    function empty() external returns (uint256 amount, uint256 networkAmount) {
         return _bucket.empty();
+    }
+
+    function emptyNetwork() external returns (uint256 networkAmount) {
+        return _bucket.emptyNetwork();
     }
 
     function value() external view returns (uint256) {
         return _bucket.value();
     }
 
-    function slot() external view returns (uint256) {
-        return _bucket.plusOne;
+    function slot() external view returns (uint256 plusOne, uint256 network) {
+        return (_bucket.plusOne, _bucket.network);
     }
 }
