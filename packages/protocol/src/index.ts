@@ -49,12 +49,15 @@ export {
   RECEIPT_EVENT,
   RECEIPT_HEADER,
   REQUEST_HEADER,
+  VOUCHER_HEADER,
   decodeReceiptEvent,
   decodeReceiptHeader,
   decodeRequestHeader,
+  decodeVoucherHeader,
   encodeReceiptEvent,
   encodeReceiptHeader,
   encodeRequestHeader,
+  encodeVoucherHeader,
 } from './headers.js'
 export { modelId, orderId, orderSeed, requestId, termsHash, workOrderHash, workOrderOf } from './ids.js'
 export {
@@ -89,6 +92,7 @@ export {
   parseSignedOrder,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSignedVoucher,
   parseSlice,
   parseTerms,
   parseVoucher,
@@ -132,6 +136,7 @@ export type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  SignedVoucher,
   Slice,
   SliceHolder,
   SliceRow,
