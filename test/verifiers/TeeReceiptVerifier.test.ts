@@ -169,9 +169,9 @@ describe('TeeReceiptVerifier', () => {
           }
         })
 
-        it('refuses every form but 0', async () => {
+        it('refuses every form but 0 and 1', async () => {
           const { verifier, node } = await loadFixture(fixture)
-          for (const form of [1, 2, 0x80, 0xff]) {
+          for (const form of [2, 3, 0x80, 0xff]) {
             const evidence = concat([ethers.toBeHex(form, 1), dataSlice(evidenceOf(ALICE_KEY), 1)])
             await expect(verifier.verify(node, ALICE_TEE, DIGEST, [], evidence))
               .to.be.revertedWithCustomError(verifier, 'EvidenceFormUnknown')
