@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { MutationRunError } from './errors.js'
+import { hashOf } from './mutants.js'
 import type { BaselineAnswer } from './messages.js'
 import { testFiles } from '../solidity/tests.js'
 import type { Sources } from '../solidity/sources.js'
@@ -39,16 +40,22 @@ export function sourcesHash(sources: Sources, files: Iterable<string>): string {
 /** Runs every test file once by itself: all must pass, and what each deploys says which mutants it could notice. */
 export async function measureBaseline(
   root: string,
-  options: { readonly sources: Sources; readonly workers: readonly WorkerProcess[]; readonly cache: string },
+  options: {
+    readonly sources: Sources
+    readonly workers: readonly WorkerProcess[]
+    readonly tests: readonly string[] | undefined
+    readonly cache: string
+  },
 ): Promise<Baseline> {
   const { sources, workers, cache } = options
-  const fingerprint = `${testsHash(root)}-${sourcesHash(sources, sources.text.keys())}`
+  const wanted = testFiles(root).filter((test) => options.tests?.some((text) => test.includes(text)) ?? true)
+  const fingerprint = `${hashOf(wanted.join())}-${testsHash(root)}-${sourcesHash(sources, sources.text.keys())}`
   if (existsSync(cache)) {
     const known = JSON.parse(readFileSync(cache, 'utf8')) as Baseline
     if (known.fingerprint === fingerprint) return known
   }
   const tests: TestFile[] = []
-  const queue = testFiles(root)
+  const queue = [...wanted]
   await Promise.all(
     workers.map(async (worker) => {
       for (let test = queue.shift(); test !== undefined; test = queue.shift()) {

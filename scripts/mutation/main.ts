@@ -38,10 +38,15 @@ async function run(options: Options): Promise<boolean> {
   const workers = Array.from({ length: options.workers }, () => new WorkerProcess())
   try {
     const started = performance.now()
-    const baseline = await measureBaseline(ROOT, { sources, workers, cache: resolve(CACHE, 'baseline.json') })
-    const ledger = new Ledger(resolve(CACHE, 'results.jsonl'), options)
+    const baseline = await measureBaseline(ROOT, {
+      sources,
+      workers,
+      tests: options.tests,
+      cache: resolve(CACHE, 'baseline.json'),
+    })
+    const ledger = new Ledger(resolve(CACHE, options.tests ? 'quick.jsonl' : 'results.jsonl'), options)
     const results = await runMutants(mutants, { root: ROOT, sources, baseline, workers, ledger, progress })
-    const isWhole = mutants.length === all.length
+    const isWhole = mutants.length === all.length && !options.tests
     const summary = summarize(mutants, { results, explanations, isWhole, durationMs: performance.now() - started })
     printReport(summary)
     if (options.json) console.log(JSON.stringify(summary))

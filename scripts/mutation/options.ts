@@ -7,6 +7,8 @@ Breaks each guard and each arithmetic line of the contracts in turn, and runs th
 docs/MUTATION.md says how, and explains each mutant that survives.
 
   --only <text>     mutants of the file whose name contains the text, or with that id; may be given several times
+  --tests <text>    only test files whose name contains the text; may be given several times. For a quick look:
+                    what survives them may be killed by others
   --sample <n>      n mutants, drawn by the seed
   --seed <n>        seed of the sample (default 1)
   --resume          keep what cache/mutation holds of an earlier run on the same contracts; survivors run
@@ -22,6 +24,7 @@ of all mutants, an explanation without its survivor. Progress goes to stderr.`
 
 export interface Options {
   readonly only: readonly string[] | undefined
+  readonly tests: readonly string[] | undefined
   readonly sample: number | undefined
   readonly seed: number
   readonly resume: boolean
@@ -46,6 +49,7 @@ export function parseOptions(args: readonly string[]): Options {
       args: [...args],
       options: {
         only: { type: 'string', multiple: true },
+        tests: { type: 'string', multiple: true },
         sample: { type: 'string' },
         seed: { type: 'string', default: '1' },
         resume: { type: 'boolean', default: false },
@@ -58,6 +62,7 @@ export function parseOptions(args: readonly string[]): Options {
     })
     return {
       only: values.only,
+      tests: values.tests,
       sample: values.sample === undefined ? undefined : count('sample', values.sample),
       seed: count('seed', values.seed),
       resume: values.resume,
