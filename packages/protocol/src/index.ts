@@ -111,10 +111,12 @@ export {
   MAX_SLICES,
   allocationId,
   allocationRoot,
+  combineSliceProofs,
   createAllocation,
   sliceId,
   sliceLeaf,
   sliceProof,
+  verifySliceProof,
   type SliceTree,
 } from './slices.js'
 export { recoverSigner } from './signature.js'
