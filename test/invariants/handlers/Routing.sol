@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {HostileWallet} from "../../../contracts/dev/mocks/HostileWallet.sol";
 import {SettleRow} from "../../../contracts/types/Settlement.sol";
 import {Allocation, SliceRow} from "../../../contracts/types/Slice.sol";
 import {Order, Terms} from "../../../contracts/types/WorkOrder.sol";
@@ -25,10 +24,13 @@ contract Routing is Handler {
         if (index == ledger.NONE()) return;
         Entry memory entry = ledger.entry(index);
         Reservation memory r = _newReservation(index, size, seed);
-        (bool allowed, ) = _allocate(entry, r.allocation, seed);
+        (bool success, bytes memory answer) = _allocate(entry, r.allocation, seed);
+        bool allowed = success && abi.decode(answer, (bool));
         uint256 sum = uint256(r.allocation.count) * r.allocation.cap;
         bool fits = entry.open && block.timestamp < entry.order.claimBy && sum != 0 && sum <= ledger.free(index);
-        fits = fits && (seed % 8 != 3) && (seed % 8 == 0 || _signs(world.offer(entry.offer).facilitator));
+        fits = fits && (seed % 8 != 3) && (seed % 8 == 0 || world.signs(world.offer(entry.offer).facilitator));
+        // What is known already changes nothing, whoever asks.
+        fits = fits && !ledger.isAllocated(r.id);
         _expect(allowed, fits, Guarantee.E2, "slices were reserved that must not be, or not those that may");
         if (allowed) ledger.allocate(index, r.id, r.allocation, r.nodes, r.keys);
         ledger.count("allocate", allowed);
@@ -79,7 +81,7 @@ contract Routing is Handler {
         if (kind == 0) rows[0].node = thief;
         if (kind == 1) rows[0].evidenceKey = bytes32(uint256(uint160(thief)));
         if (kind == 2) r.allocation.cap = type(uint96).max;
-        if (kind == 3) ++r.allocation.series;
+        if (kind == 3) r.allocation.series ^= 1;
         if (kind == 4) rows[rows.length - 1].index = uint8(r.nodes.length);
         if (kind == 5) rows = _doubled(rows[0]);
         rows[0].evidence = SliceCalls.evidence(world, thief, r.id, rows[0]);
@@ -163,10 +165,6 @@ contract Routing is Handler {
         if (seed % 8 == 3 && terms.facilitator.code.length != 0) terms.facilitator = world.sponsor();
         address caller = seed % 8 == 0 ? terms.facilitator : world.thief();
         return _send(caller, abi.encodeCall(escrow.allocate, (terms, entry.order, allocation, signature)));
-    }
-
-    function _signs(address facilitator) private view returns (bool) {
-        return facilitator.code.length == 0 || HostileWallet(facilitator).mood() == HostileWallet.Mood.Signs;
     }
 
     // ---- settling, inside ----

@@ -50,7 +50,8 @@ contract Ledger is Books {
     /// @notice What a routed order has for further slices.
     function free(uint256 index) external view returns (uint256) {
         Entry storage e = _entries[index];
-        return e.order.amount - e.released - e.reserved;
+        uint256 taken = uint256(e.released) + e.reserved;
+        return taken > e.order.amount ? 0 : e.order.amount - taken;
     }
 
     function isAllocated(bytes32 id) external view returns (bool) {

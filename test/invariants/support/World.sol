@@ -123,7 +123,7 @@ contract World {
 
     /// @notice Whether the judge whom an offer names accepts good evidence now. The first three always do.
     function judgeAccepts(uint256 offerIndex) external view returns (bool) {
-        if (offerIndex == WALLET_NODE) return _signs(nodes[2]);
+        if (offerIndex == WALLET_NODE) return signs(nodes[2]);
         if (offerIndex != HOSTILE_JUDGE && offerIndex != ROUTED_BY_WALLET) return true;
         HostileVerifier.Mood mood = hostileVerifier.mood();
         // The bomb's first word is a good answer, and no more is read of it.
@@ -132,12 +132,13 @@ contract World {
 
     /// @notice Whether `payer` can pay at all: signatures are another matter.
     function canPay(address payer, uint256 amount) external view returns (bool) {
-        bool willing = payer.code.length == 0 || _signs(payer);
-        return willing && token.balanceOf(payer) >= amount && token.allowance(payer, address(permit2)) >= amount;
+        return signs(payer) && token.balanceOf(payer) >= amount && token.allowance(payer, address(permit2)) >= amount;
     }
 
-    function _signs(address wallet) private view returns (bool) {
-        HostileWallet.Mood mood = HostileWallet(wallet).mood();
+    /// @notice Whether an account signs for what it is asked to: wallets may refuse.
+    function signs(address account) public view returns (bool) {
+        if (account.code.length == 0) return true;
+        HostileWallet.Mood mood = HostileWallet(account).mood();
         return mood == HostileWallet.Mood.Signs || mood == HostileWallet.Mood.ReturnBomb; // as above
     }
 
