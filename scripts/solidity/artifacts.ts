@@ -22,8 +22,9 @@ type Changes = ReadonlyMap<string, string>
 export type Settings = Readonly<Record<string, unknown>>
 
 /**
- * Stands in front of Hardhat's artifacts. A contract that changed files are part of is compiled when a test first asks
- * for it, without the metadata, which would make any two sources differ; the others come from Hardhat.
+ * Stands in front of Hardhat's artifacts. A contract of the project is compiled when a test first asks for it, without
+ * the metadata, which would make any two sources differ. All of them are, changed or not: some hold the code of others,
+ * and tests compare it.
  */
 export class ChangedArtifacts {
   readonly #original: Artifacts['readArtifact']
@@ -50,10 +51,7 @@ export class ChangedArtifacts {
 
   /** Whether a contract's code is the same with the changes as without. @throws {ChangeInvalidError} */
   isUnchanged(contract: string): boolean {
-    const bySettings = this.#unchanged.get(this.#settings) ?? new Map<string, Compiled>()
-    this.#unchanged.set(this.#settings, bySettings)
-    const unchanged = bySettings.get(contract) ?? this.#compile(contract, this.sources.text)
-    bySettings.set(contract, unchanged)
+    const unchanged = this.#compileUnchanged(contract)
     const { evm } = this.#compileChanged(contract)
     return (
       evm.bytecode.object === unchanged.evm.bytecode.object &&
@@ -77,8 +75,9 @@ export class ChangedArtifacts {
     const artifact = await this.#original(fullName)
     const name = artifact.contractName
     this.#asked.add(name)
-    if (!this.#isAffected(name)) return artifact
-    const { abi, evm } = this.#compileChanged(name)
+    const file = this.sources.fileOf.get(name)
+    if (file?.startsWith('contracts/') !== true) return artifact
+    const { abi, evm } = this.#isAffected(file) ? this.#compileChanged(name) : this.#compileUnchanged(name)
     return {
       ...artifact,
       abi: [...abi],
@@ -87,11 +86,18 @@ export class ChangedArtifacts {
     }
   }
 
-  #isAffected(contract: string): boolean {
-    const file = this.sources.fileOf.get(contract)
-    if (file === undefined) return false
+  #isAffected(file: string): boolean {
     const closure = this.sources.closureOf(file)
     return [...this.#changes.keys()].some((changed) => closure.has(changed))
+  }
+
+  /** Compiled once by each settings. */
+  #compileUnchanged(contract: string): Compiled {
+    const bySettings = this.#unchanged.get(this.#settings) ?? new Map<string, Compiled>()
+    this.#unchanged.set(this.#settings, bySettings)
+    const unchanged = bySettings.get(contract) ?? this.#compile(contract, this.sources.text)
+    bySettings.set(contract, unchanged)
+    return unchanged
   }
 
   #compileChanged(contract: string): Compiled {

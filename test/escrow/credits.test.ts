@@ -28,6 +28,13 @@ describe('Credits', () => {
     expect(await bucket.empty.staticCall()).to.deep.equal([5n, 0n])
   })
 
+  it('gives the network a single base unit too', async () => {
+    const bucket = await loadFixture(bucketFixture)
+    await bucket.add(0n, 1n)
+    await bucket.emptyNetwork()
+    expect(await bucket.slot()).to.deep.equal([1n, 0n])
+  })
+
   it("empties what is only the account's, and what is only the network's", async () => {
     const bucket = await loadFixture(bucketFixture)
     await bucket.add(5n, 0n)

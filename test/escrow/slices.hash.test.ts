@@ -125,6 +125,22 @@ describe('SliceHash', () => {
     }
   })
 
+  it('one slice twice, each time with siblings of its own: refused, though both lead to the root', async () => {
+    const { ask } = await loadFixture(harnessFixture)
+    const tree = new Tree(holdersOf(4))
+    const [leaves = [], inner = []] = tree.levels
+    const proof = [leaves[0] ?? '', leaves[0] ?? '', inner[1] ?? '', inner[1] ?? '']
+    expect(await ask(tree, rowsOf(tree.holders, [1, 1]), proof)).to.equal(false)
+  })
+
+  it('slices in falling order, each with siblings of its own: refused, though both lead to the root', async () => {
+    const { ask } = await loadFixture(harnessFixture)
+    const tree = new Tree(holdersOf(4))
+    const [leaves = [], inner = []] = tree.levels
+    const proof = [leaves[3] ?? '', leaves[0] ?? '', inner[0] ?? '', inner[1] ?? '']
+    expect(await ask(tree, rowsOf(tree.holders, [2, 1]), proof)).to.equal(false)
+  })
+
   it('refuses a slice twice, out of order, of another holder, or beyond the count', async () => {
     const { ask } = await loadFixture(harnessFixture)
     const tree = new Tree(holdersOf(4))
