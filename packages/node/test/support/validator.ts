@@ -3,12 +3,14 @@ import {
   domainSeparator,
   parseAddress,
   parseArray,
+  parseBytes,
   parseBytes32,
   parseObject,
   parseSettlement,
   parseSignedReceipt,
   parseTerms,
   parseUint,
+  recoverSigner,
   structDigest,
 } from '@opg/protocol'
 import type { Wallet } from 'ethers'
@@ -36,9 +38,10 @@ const readQuestion = parseObject({
   evidenceKey: parseBytes32,
   settlements: parseArray(parseSettlement, 100),
   receipts: parseArray(parseSignedReceipt, 100),
+  nodeSignature: parseBytes({ min: 65, max: 65 }),
 })
 
-/** A validator on a real port. It checks that receipts and settlements agree, and signs the digest that it computes. */
+/** A validator on a real port. It checks that the node asks and that receipts and settlements agree, and signs the digest that it computes. */
 export async function startValidator(wallet: Wallet): Promise<TestValidator> {
   const server = createServer((request, response) => {
     void json(request).then((body) => {
@@ -49,18 +52,20 @@ export async function startValidator(wallet: Wallet): Promise<TestValidator> {
         const last = receipts.find(({ receipt }) => receipt.orderId === orderId)?.receipt
         return last?.cumulativeFee === cumulativeFee && last.seq + 1n === receiptCount
       })
-      const lie = state.mood === 'other-batch' ? settlements.slice(1) : settlements
-      const digest = structDigest(domainSeparator({ chainId, escrow }), {
-        name: 'SettlementBatch',
-        value: { node, evidenceKey, settlements: lie },
-      })
+      const digestOf = (rows: typeof settlements): Hex =>
+        structDigest(domainSeparator({ chainId, escrow }), {
+          name: 'SettlementBatch',
+          value: { node, evidenceKey, settlements: rows },
+        })
+      const asksItself = recoverSigner(digestOf(settlements), question.nodeSignature) === node
+      const digest = digestOf(state.mood === 'other-batch' ? settlements.slice(1) : settlements)
       const signature = wallet.signingKey.sign(digest).serialized
       if (state.mood === 'silent') return
       if (state.mood === 'hang-up') response.destroy()
       else if (state.mood === 'garbage') response.end('<html>')
       else if (state.mood === 'endless') response.end('x'.repeat(1_000_000))
       else if (state.mood === 'moved') response.writeHead(307, { location: '/elsewhere' }).end()
-      else if (state.mood === 'refuses' || !agree) response.writeHead(403).end('{}')
+      else if (state.mood === 'refuses' || !agree || !asksItself) response.writeHead(403).end('{}')
       else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ signature }))
     })
   })
