@@ -42,6 +42,7 @@ export function acceptQuorumVerifier(
     evidenceKeys: [quorumKeyOf(sorted)],
     signer,
     takesVouchers: false,
+    isRemote: true,
     provable: (planned) => planned,
     prove: async (batch) => {
       const question = questionOf(batch, signer.signDigest(batch.digest))

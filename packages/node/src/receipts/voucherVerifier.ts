@@ -17,6 +17,7 @@ export function acceptVoucherVerifier({ address, codeHash, signer, node }: Verif
     evidenceKeys: nodeKeysOf(signer, node),
     signer,
     takesVouchers: true,
+    isRemote: false,
     provable: (planned, { order }) => {
       const allowed = order.voucher?.voucher.maxCumulativeFee
       return allowed !== undefined && planned.cumulativeFee <= allowed ? planned : undefined

@@ -132,6 +132,30 @@ describe('an enclave whose key is gone (N4, F7)', () => {
     })
   })
 
+  it('a slice that names the owner is settled by another enclave of it, and one that names the lost one by none', async () => {
+    await register(enclave)
+    await register(successor)
+    const databasePath = t.world.freshBooks()
+    const node = t.world.node.address as Hex
+    const holders = [
+      { node, evidenceKey: ownerKey() },
+      { node, evidenceKey: enclave.teeId },
+    ]
+    const slices = await t.world.openSlices({ holders, terms: { verifier: address() } })
+    await t.withNode({ databasePath, verifiers: [living(enclave)] }, async (first) => {
+      for (const slice of slices) {
+        expect(await first.service.admitOrder(orderInput(slice))).toMatchObject({ status: 'admitted' })
+        expect(await t.serve(slice, { index: 0n }, first)).toBe('served')
+        await first.service.requestClose(t.world.signClose(slice))
+      }
+    })
+    await t.withNode({ databasePath, verifiers: [living(successor), lost(enclave)] }, async (second) => {
+      await second.settler.settleAll(FOREVER)
+      expect(await Promise.all(slices.map(t.settledEvents))).toEqual([1, 0])
+      expect(await second.store.order(slices[1]?.orderId ?? '0x')).toMatchObject({ chain: 'open', cumulativeFee: 15n })
+    })
+  })
+
   it('waits while the enclave is disabled, and goes when it is enabled again', async () => {
     const { databasePath, orders } = await served([1])
     const [order] = orders

@@ -102,6 +102,20 @@ describe('orders that are settled by a quorum', () => {
     },
   )
 
+  it('nobody waits for validators who are silent: what needs none of them is settled first', async () => {
+    for (const validator of validators) validator.mood = 'silent'
+    await t.withNode(options(60_000), async (node) => {
+      const claimBy = (await t.world.devnet.now()) + 5_000 // nearest, so first by time
+      await t.used(1, { at: node, terms: terms(), order: { claimBy } })
+      const other = await t.used(1, { at: node })
+      const pass = node.settler.settleOnce({ force: true })
+      while ((await t.chainState(other)).released === 0n) await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(validators.every(({ asked }) => asked.length <= 1)).toBe(true)
+      for (const validator of validators) validator.hangUp()
+      await pass
+    })
+  })
+
   it("a validator that sends another's signature counts for nobody", async () => {
     const [first, second] = validators
     if (first === undefined || second === undefined) throw new TypeError('no validators')

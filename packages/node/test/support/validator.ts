@@ -27,6 +27,8 @@ export interface TestValidator {
   mood: ValidatorMood
   /** What it was asked, oldest first. */
   readonly asked: ReturnType<typeof readQuestion>[]
+  /** Breaks every line that is open. */
+  hangUp(): void
   stop(): Promise<void>
 }
 
@@ -75,6 +77,9 @@ export async function startValidator(wallet: Wallet): Promise<TestValidator> {
     validator: { address: wallet.address as Hex, url: `http://127.0.0.1:${String(port)}/sign` },
     mood: 'honest',
     asked: [],
+    hangUp: () => {
+      server.closeAllConnections()
+    },
     stop: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
