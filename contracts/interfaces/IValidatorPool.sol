@@ -14,6 +14,9 @@ import {IInferenceEscrow} from "./IInferenceEscrow.sol";
 /// back what was divided. Who may collect is the fee policy's word: its owner can name another recipient than this pool,
 /// and then what lies in the escrow is that one's.
 ///
+/// What the network has earned through nodes that have not claimed yet is collected by anyone's call of the escrow's
+/// `collectNetwork`: governance makes it before a change of weights that should not touch it.
+///
 /// @dev Amounts are OPG base units. A division credits each unit of weight with the same amount, in 2^-96 base units and
 /// rounded down; a claim pays whole base units and keeps the fraction. So the sum of what is paid never exceeds what
 /// arrived, and neither the order nor the number of claims changes what a validator gets. What stays behind for ever is

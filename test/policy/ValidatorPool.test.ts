@@ -32,10 +32,11 @@ async function poolFixture() {
   const terms = nodeOnly(f.terms)
   const { order, orderId } = await openOrder(f, { amount: 1_000n * OPG }, { terms })
   const [alice, bob, carol] = [f.stranger, f.otherNode, f.modelOwner]
-  /** Brings the network's credit in the escrow up by 2 % of `fee`. */
+  /** Brings the network's collected credit in the escrow up by 2 % of `fee`. */
   const earn = async (fee: bigint): Promise<bigint> => {
     const { released } = await f.escrow.orders(orderId)
     await settleRows(f, [settleRow(order, released + fee)], { terms })
+    await f.escrow.collectNetwork([f.node])
     return (fee * NETWORK_BPS) / 10_000n
   }
   return { ...f, pool, poolAddress, terms, order, alice, bob, carol, earn }
@@ -251,6 +252,25 @@ describe('ValidatorPool', () => {
       expect(await f.token.balanceOf(f.carol)).to.equal(0n)
     })
 
+    it('keeps fractions: who claims after each division gets as much as who claims once', async () => {
+      const f = await loadFixture(poolFixture)
+      await f.pool.setWeights(weights([f.alice, 1], [f.bob, 1], [f.carol, 1]))
+      const paid: bigint[] = []
+      for (let i = 0; i < 3; ++i) {
+        await f.token.mint(f.poolAddress, 4n)
+        await f.pool.distribute()
+        paid.push(await f.pool.claim.staticCall(f.alice))
+        await f.pool.claim(f.alice)
+      }
+      await f.token.mint(f.poolAddress, 1n) // over what the divisions rounded down
+      await f.pool.distribute()
+      await f.pool.claim(f.alice)
+      await f.pool.claim(f.bob)
+      expect(paid).to.deep.equal([1n, 1n, 1n])
+      expect(await f.token.balanceOf(f.alice)).to.equal(4n)
+      expect(await f.token.balanceOf(f.bob)).to.equal(4n)
+    })
+
     it('sends nothing to nobody, nor back here', async () => {
       const f = await loadFixture(earnedFixture)
       for (const to of [ZeroAddress, f.poolAddress]) {
@@ -286,7 +306,8 @@ describe('ValidatorPool', () => {
         const f = await loadFixture(hostileFixture)
         await f.hostile.setMood(mood)
         await f.token.mint(f.poolAddress, 7n)
-        await expect(f.pool.setWeights(weights([f.alice, 0], [f.bob, 1])))
+        // So little gas that an escrow which got all of it would leave too little.
+        await expect(f.pool.setWeights(weights([f.alice, 0], [f.bob, 1]), { gasLimit: 600_000n }))
           .to.emit(f.pool, 'CollectFailed')
           .withArgs(reason)
           .and.to.emit(f.pool, 'Distributed')
@@ -457,9 +478,10 @@ describe('ValidatorPool', () => {
 
 type EscrowWorld = Pick<Fixture, 'escrow' | 'home' | 'terms' | 'node'> & { readonly order: Order }
 
-/** Settles under the terms of the world; and pays the node, which moves tokens. */
+/** Settles under the terms of the world, and collects the network's share: by paying the node, which moves tokens, or not. */
 async function settle(f: EscrowWorld, cumulativeFee: bigint, claim: boolean): Promise<void> {
   const rows = [settleRow(f.order, cumulativeFee)]
   const evidence = await settlementEvidence(f, f.node, rows)
   await (claim ? f.escrow.settleWithClaim(f.terms, rows, evidence) : f.escrow.settle(f.terms, rows, evidence))
+  await f.escrow.collectNetwork([f.node])
 }

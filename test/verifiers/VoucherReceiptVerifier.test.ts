@@ -90,7 +90,7 @@ describe('VoucherReceiptVerifier', () => {
       const evidence = await evidenceFor(f, rows)
       await expect(f.escrow.settle(f.terms, rows, evidence))
         .to.emit(f.escrow, 'OrderSettled')
-        .withArgs(f.orderId, MAX_FEE, f.order.amount - MAX_FEE, rows[0]?.receiptsRoot, 3n)
+        .withArgs(f.orderId, MAX_FEE, rows[0]?.receiptsRoot, 3n, f.order.amount - MAX_FEE)
     })
 
     it('settles many orders, each by its own voucher', async () => {
@@ -117,6 +117,18 @@ describe('VoucherReceiptVerifier', () => {
         expect((await f.escrow.orders(f.orderId)).released).to.equal(fee)
       })
     }
+
+    it('takes the node alone where it gives an order back that nobody used, and a voucher from one base unit on', async () => {
+      const f = await loadFixture(voucherFixture)
+      const noVoucher = '0x'.padEnd(2 + 2 * 77, '0')
+      const evidenceAt = async (fee: bigint) => {
+        const rows = [settleRow(f.order, fee, { close: true })]
+        return { rows, evidence: concat([await settlementEvidence(f, f.node, rows, { terms: f.terms }), noVoucher]) }
+      }
+      await expectRefused(f, await evidenceAt(1n), 'VoucherExceeded', [f.orderId, 0n, 1n])
+      const { rows, evidence } = await evidenceAt(0n)
+      await expect(f.escrow.settle(f.terms, rows, evidence)).to.changeTokenBalance(f.token, f.payer, f.order.amount)
+    })
 
     it("refuses a fee of one base unit over the voucher's total", async () => {
       const f = await loadFixture(voucherFixture)
