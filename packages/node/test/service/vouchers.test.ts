@@ -1,4 +1,4 @@
-import { toWire, type Address, encodeVoucherHeader } from '@opg/protocol'
+import { toWire, encodeVoucherHeader } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import { ecdsaSigner } from '../../src/receipts/ecdsaSigner.js'
 import { openNode } from '../../src/service/openNode.js'
@@ -113,6 +113,19 @@ describe('orders that are paid by vouchers', () => {
       await node.settler.settleAll(FOREVER)
       expect(await t.settledEvents(slice)).toBe(1)
       expect(await node.store.order(slice.orderId)).toMatchObject({ chain: 'closed', released: 15n })
+    })
+  })
+
+  it('gives unused slices back without a voucher, asked by the facilitator or by itself', async () => {
+    await t.withNode(options(), async (node) => {
+      const [asked, silent] = await t.world.openSlices({ terms: terms() })
+      if (silent === undefined) throw new TypeError('no slices')
+      for (const slice of [asked, silent]) await node.service.admitOrder(orderInput(slice))
+      await node.service.requestClose(t.world.signClose(asked, t.world.facilitator))
+      await node.settler.settleAll(FOREVER)
+      await node.settler.release(silent.orderId)
+      expect([await t.settledEvents(asked), await t.settledEvents(silent)]).toEqual([1, 1])
+      expect(await node.store.order(silent.orderId)).toMatchObject({ chain: 'closed', released: 0n, inFlight: false })
     })
   })
 
