@@ -11,7 +11,7 @@ import {
   withGatewayReference,
 } from './gateway.js'
 import { orderSeed } from './ids.js'
-import type { Address, Hex } from './types.js'
+import type { Hex } from './types.js'
 
 const WORD: Hex = `0x${'1a'.repeat(32)}`
 const ORDER = {
