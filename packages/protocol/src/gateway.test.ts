@@ -14,7 +14,7 @@ import { orderSeed } from './ids.js'
 import type { Hex } from './types.js'
 
 const WORD: Hex = `0x${'1a'.repeat(32)}`
-const ORDER = {
+const ORDER: Parameters<typeof gatewayReference>[0] = {
   chainId: 31_337n,
   escrow: `0x${'e5'.repeat(20)}`,
   payer: `0x${'22'.repeat(20)}`,
