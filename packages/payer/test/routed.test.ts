@@ -512,22 +512,25 @@ describe('a session on a slice', () => {
     await expect(sessionOn(sliceAt(prepared, 0), nodeAt(1))).rejects.toThrow('Not mine.')
   })
 
-  it('is closed by the payer’s request for the slice', async () => {
+  it('is closed by a request for the slice, of the payer or the facilitator', async () => {
     const prepared = await allocated()
     const { grant, sliceId } = sliceAt(prepared, 0)
     const seen: string[] = []
-    const asked = await requestClose(payer, {
+    const options = {
       nodeUrl: nodeAt(0).url,
-      fetch: (url) => {
+      fetch: (url: Request | URL | string) => {
         seen.push(url instanceof Request ? url.url : url.toString())
         return Promise.resolve(Response.json({ status: 'closing' }))
       },
       escrow: world.escrow,
       ...work,
       slice: grant,
-      expiresAt: parseInt('7fffffff', 16),
-    })
-    expect(asked).toEqual({ status: 'closing', orderId: sliceId })
-    expect(seen).toEqual([`${nodeAt(0).url}/v1/orders/${sliceId}/close`])
+      expiresAt: (await world.devnet.now()) + 60,
+    }
+    for (const signer of [payer, facilitator]) {
+      expect(await requestClose(signer, options)).toEqual({ status: 'closing', orderId: sliceId })
+    }
+    await expect(requestClose(relayer, options)).rejects.toMatchObject({ code: 'SIGNER_MISMATCH' })
+    expect(new Set(seen)).toEqual(new Set([`${nodeAt(0).url}/v1/orders/${sliceId}/close`]))
   })
 })
