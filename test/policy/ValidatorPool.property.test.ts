@@ -114,6 +114,7 @@ async function play(f: World, model: PoolModel, step: Step): Promise<void> {
       const before = await f.escrow.networkCredit()
       const { released } = await f.escrow.orders(f.orderId)
       await settleRows(f, [settleRow(f.order, released + step.amount)], { terms: f.terms })
+      await f.escrow.collectNetwork([f.node])
       model.inEscrow += (await f.escrow.networkCredit()) - before
       return
     }

@@ -32,10 +32,11 @@ async function poolFixture() {
   const terms = nodeOnly(f.terms)
   const { order, orderId } = await openOrder(f, { amount: 1_000n * OPG }, { terms })
   const [alice, bob, carol] = [f.stranger, f.otherNode, f.modelOwner]
-  /** Brings the network's credit in the escrow up by 2 % of `fee`. */
+  /** Brings the network's collected credit in the escrow up by 2 % of `fee`. */
   const earn = async (fee: bigint): Promise<bigint> => {
     const { released } = await f.escrow.orders(orderId)
     await settleRows(f, [settleRow(order, released + fee)], { terms })
+    await f.escrow.collectNetwork([f.node])
     return (fee * NETWORK_BPS) / 10_000n
   }
   return { ...f, pool, poolAddress, terms, order, alice, bob, carol, earn }
@@ -477,9 +478,10 @@ describe('ValidatorPool', () => {
 
 type EscrowWorld = Pick<Fixture, 'escrow' | 'home' | 'terms' | 'node'> & { readonly order: Order }
 
-/** Settles under the terms of the world; and pays the node, which moves tokens. */
+/** Settles under the terms of the world, and collects the network's share: by paying the node, which moves tokens, or not. */
 async function settle(f: EscrowWorld, cumulativeFee: bigint, claim: boolean): Promise<void> {
   const rows = [settleRow(f.order, cumulativeFee)]
   const evidence = await settlementEvidence(f, f.node, rows)
   await (claim ? f.escrow.settleWithClaim(f.terms, rows, evidence) : f.escrow.settle(f.terms, rows, evidence))
+  await f.escrow.collectNetwork([f.node])
 }

@@ -18,6 +18,7 @@ import {
 } from 'ethers'
 import { artifacts, ethers } from 'hardhat'
 
+import type { CachedModulusHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/CachedModulusHarness'
 import { deploy } from '../support/fixture'
 import { newRsaKey, type RsaKey, signPss } from '../crypto/pss'
 
@@ -271,6 +272,15 @@ describe('TeeReceiptVerifier', () => {
       await expect(verifier.pendingModulus()).to.be.revertedWithCustomError(verifier, 'NoKeyPending')
       await verifier.cacheKey(ALICE_TEE)
       await expect(verifier.pendingModulus()).to.be.revertedWithCustomError(verifier, 'NoKeyPending')
+    })
+
+    it('gives none later in the same transaction either', async () => {
+      const { verifier } = await loadFixture(twoNodes)
+      const asker = await deploy<CachedModulusHarness>('CachedModulusHarness')
+      await expect(asker.cacheAndAsk(await verifier.getAddress(), ALICE_TEE)).to.be.revertedWithCustomError(
+        verifier,
+        'NoKeyPending',
+      )
     })
   })
 

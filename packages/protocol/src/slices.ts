@@ -64,7 +64,7 @@ export function allocationRoot(holders: readonly SliceHolder[]): Hex {
 
 /**
  * What leads from the leaves of the slices at `indexes` to the root: siblings, level by level from the leaves upwards,
- * from left to right. Empty for all slices.
+ * from left to right. For all slices nothing but the zeros of places without one, and for none nothing.
  *
  * @throws {InvalidInputError} if there is no slice at an index, or the indexes do not rise
  */
