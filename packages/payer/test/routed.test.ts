@@ -1,5 +1,14 @@
-import { Wallet } from 'ethers'
-import { type SliceHolder, type SliceRow, ZERO_BYTES32 } from '@opg/protocol'
+import { VoucherReceiptVerifier__factory } from '@opg/bindings'
+import { Wallet, concat, toBeHex } from 'ethers'
+import {
+  EMPTY_ROOT,
+  type Hex,
+  type SliceHolder,
+  type SliceRow,
+  ZERO_BYTES32,
+  parseAddress,
+  typedData,
+} from '@opg/protocol'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   type AllocationInput,
@@ -23,6 +32,7 @@ import {
   routedStatus,
   settleSlices,
   signAllocation,
+  signVoucher,
   syncReceipts,
   verifyFraud,
 } from '../src/index.js'
@@ -406,6 +416,50 @@ describe('settleSlices', () => {
     await expect(settle(prepared, [{ ...row, fee: -1n }])).rejects.toMatchObject({ field: 'rows[0].fee' })
     const holders = [...prepared.holders].reverse()
     await expect(settle({ ...prepared, holders }, [row])).rejects.toMatchObject({ field: 'holders' })
+  })
+})
+
+describe('facilitator names itself as a node and settles without work', () => {
+  /** A slice that the facilitator gave to itself, as the node of its own, with a row that claims all of it. */
+  async function ownSlice() {
+    const holders = [{ node: addressOf(facilitator), evidenceKey: ZERO_BYTES32 }]
+    const prepared = await allocated({ holders })
+    const { grant, sliceId } = sliceAt(prepared, 0)
+    const settlement = { orderId: sliceId, cumulativeFee: CAP, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true }
+    const { node, evidenceKey } = grant.slice
+    const { domain, types, message } = typedData(world.escrow, {
+      name: 'SettlementBatch',
+      value: { node, evidenceKey, settlements: [settlement] },
+    })
+    const evidence = asHex(await facilitator.signTypedData(domain, types, message))
+    const row = { ...grant.slice, fee: CAP, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, evidence }
+    return { prepared, sliceId, row }
+  }
+
+  async function voucherBy(signer: Wallet, sliceId: Hex): Promise<string> {
+    const voucher = { orderId: sliceId, node: addressOf(facilitator), maxCumulativeFee: CAP }
+    const signed = await signVoucher(signer, { escrow: world.escrow, requester: addressOf(signer), voucher })
+    return concat([toBeHex(CAP, 12), signed.signature])
+  }
+
+  it('where the payer let the node’s own word be the evidence, it is paid: that is what the terms say', async () => {
+    const { prepared, row } = await ownSlice()
+    expect(await settle(prepared, [row])).toMatchObject({ rows: [{ status: 'settled' }] })
+  })
+
+  it('where the payer asked for vouchers, nothing moves without its requester’s signature', async () => {
+    const contract = await new VoucherReceiptVerifier__factory(relayer).deploy()
+    const verifier = parseAddress(await contract.getAddress())
+    const terms = world.termsOf({ facilitator: addressOf(facilitator), verifier })
+    work = await world.openOrder(payer, { terms, nonce: 1n })
+    const { prepared, sliceId, row } = await ownSlice()
+    const forged = { ...row, evidence: asHex(concat([row.evidence, await voucherBy(facilitator, sliceId)])) }
+    expect(await settle(prepared, [row, forged])).toMatchObject({
+      status: 'nothing-to-settle',
+      rows: [{ reason: 'Refused' }, { reason: 'Refused' }],
+    })
+    const agreed = { ...row, evidence: asHex(concat([row.evidence, await voucherBy(payer, sliceId)])) }
+    expect(await settle(prepared, [agreed])).toMatchObject({ rows: [{ status: 'settled' }] })
   })
 })
 
