@@ -1,0 +1,92 @@
+import type { ContractCode } from './compile.js'
+import { ProveError } from './errors.js'
+import { execute, type Cut, type Ending } from './yul/execute.js'
+import { State } from './yul/state.js'
+import { all, any, FALSE, not, type Term, TRUE, unknown, word } from './yul/terms.js'
+
+/** Free memory starts far from everything that a proof places by hand. */
+const FREE_MEMORY = word(0x100000n)
+const FREE_MEMORY_POINTER = word(0x40n)
+const PANIC = word(0x4e487b71n)
+
+export type Returned = Extract<Ending, { kind: 'return' }>
+
+export interface RunOptions {
+  /** Functions that are not looked into: each call is noted as an effect, and returns so many unknown words. */
+  readonly cut?: Readonly<Record<string, number>>
+  /** Readers that are not looked into either, with what each answers. */
+  readonly answers?: Readonly<Record<string, Term>>
+  /** Words of memory at the start. */
+  readonly memory?: readonly (readonly [address: bigint, value: Term])[]
+}
+
+/** A contract's code under proof: runs its functions on terms, by their names in Solidity. */
+export class Subject {
+  readonly #code: ContractCode
+
+  constructor(code: ContractCode) {
+    this.#code = code
+  }
+
+  /** Every way in which a call can end. */
+  run(
+    name: string,
+    args: readonly Term[],
+    { cut = {}, answers = {}, memory = [] }: RunOptions = {},
+  ): readonly Ending[] {
+    const state = State.fresh()
+    state.store(FREE_MEMORY_POINTER, FREE_MEMORY)
+    for (const [address, value] of memory) state.store(word(address), value)
+    const cuts = new Map<string, Cut>()
+    for (const [each, results] of Object.entries(cut)) cuts.set(this.#code.find(each), noted(each, results))
+    for (const [each, answer] of Object.entries(answers)) cuts.set(this.#code.find(each), () => [answer])
+    return execute({ functions: this.#code.functions, cuts }, this.#code.find(name), args, state)
+  }
+
+  /** The results of a function that has one way to end, and returns. */
+  values(name: string, ...args: readonly Term[]): readonly Term[] {
+    const [only, ...others] = this.run(name, args)
+    if (only?.kind !== 'return' || others.length > 0) throw new ProveError(`${name} must have one way to end`)
+    return only.values
+  }
+
+  value(name: string, ...args: readonly Term[]): Term {
+    return nth(this.values(name, ...args), 0)
+  }
+}
+
+function noted(name: string, results: number): Cut {
+  return (state, args) => {
+    const count = state.effects.length
+    state.effect(name, args)
+    // Each call answers anew: nothing is known of it, not even that it answers the same twice.
+    return Array.from({ length: results }, (_, index) => unknown(`${name}#${String(index)}`, word(BigInt(count))))
+  }
+}
+
+/** Holds where some path is taken and its property fails: what must be impossible. */
+export function violation(endings: readonly Ending[], property: (ending: Ending) => Term): Term {
+  return any(...endings.map((ending) => all(...ending.state.conditions, not(property(ending)))))
+}
+
+/** Holds where a call returns: what must be possible, or a proof would say nothing. */
+export function possible(endings: readonly Ending[], property: (ending: Returned) => Term = () => TRUE): Term {
+  return any(
+    ...endings.map((ending) => (ending.kind === 'return' ? all(...ending.state.conditions, property(ending)) : FALSE)),
+  )
+}
+
+export function isPanic(ending: Ending): boolean {
+  return ending.kind === 'revert' && ending.selector === PANIC
+}
+
+/** The arguments of the effects of one name, in order. */
+export function effects(ending: Ending, name: string): readonly (readonly Term[])[] {
+  return ending.state.effects.filter((each) => each.name === name).map((each) => each.args)
+}
+
+export function nth<T>(list: readonly T[], index: number): T {
+  const found = list[index]
+  if (found === undefined) throw new ProveError(`there is no element ${String(index)} of ${String(list.length)}`)
+  return found
+}

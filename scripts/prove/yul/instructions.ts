@@ -1,0 +1,135 @@
+import { ProveError } from '../errors.js'
+import type { State } from './state.js'
+import {
+  add,
+  bitAnd,
+  bitNot,
+  bitOr,
+  bitXor,
+  constant,
+  div,
+  eq,
+  fromBool,
+  isTrue,
+  lessThan,
+  lessThanSigned,
+  mul,
+  not,
+  shiftLeft,
+  shiftRight,
+  sub,
+  type Term,
+  unknown,
+  variable,
+  word,
+  ZERO,
+} from './terms.js'
+
+type Outcome =
+  { readonly kind: 'values'; readonly values: readonly Term[] } | { readonly kind: 'revert'; readonly selector: Term }
+
+const PURE: Readonly<Record<string, (a: Term, b: Term) => Term>> = {
+  add,
+  sub,
+  mul,
+  div,
+  and: bitAnd,
+  or: bitOr,
+  xor: bitXor,
+  not: bitNot,
+  shl: (bits, value) => shiftLeft(value, bits),
+  shr: (bits, value) => shiftRight(value, bits),
+  eq: (a, b) => fromBool(eq(a, b)),
+  lt: (a, b) => fromBool(lessThan(a, b)),
+  gt: (a, b) => fromBool(lessThan(b, a)),
+  slt: (a, b) => fromBool(lessThanSigned(a, b)),
+  sgt: (a, b) => fromBool(lessThanSigned(b, a)),
+  iszero: (a) => fromBool(not(isTrue(a))),
+}
+
+/** What the surroundings answer: the same throughout a call. */
+const ENVIRONMENT: Readonly<Record<string, number>> = {
+  timestamp: 64,
+  caller: 160,
+  address: 160,
+  chainid: 256,
+  callvalue: 256,
+  calldatasize: 64,
+  gas: 64,
+}
+
+/** Contracts that are asked answer with one word: solc's decoder refuses less, and reads no more. */
+const ANSWER_SIZE = word(32n)
+
+/** Runs one instruction. Ending a call well counts as leaving the function, and does not occur inside one. */
+export function runInstruction(name: string, args: readonly Term[], state: State): Outcome {
+  const [a = ZERO, b = ZERO] = args
+  const pure = PURE[name]
+  if (pure !== undefined) return values(pure(a, b))
+  const bits = ENVIRONMENT[name]
+  if (bits !== undefined) return values(variable(name, bits))
+  switch (name) {
+    case 'mload':
+      return values(state.load(a))
+    case 'mstore':
+      state.store(a, b)
+      return values()
+    case 'keccak256':
+      return values(state.hash(a, b))
+    case 'sload':
+      return values(state.read('storage', a))
+    case 'sstore':
+      state.write('storage', a, b)
+      return values()
+    case 'tload':
+      return values(state.read('transient', a))
+    case 'tstore':
+      state.write('transient', a, b)
+      return values()
+    case 'calldataload':
+      return values(unknown('calldata', a))
+    case 'loadimmutable':
+      return values(unknown('immutable', a))
+    case 'linkersymbol': // a library's address, which calls of internal functions carry and drop
+      return values(unknown('library', a))
+    case 'extcodesize':
+      return values(unknown('codesize', a))
+    case 'returndatasize':
+      return values(ANSWER_SIZE)
+    case 'returndatacopy': // of what an unsuccessful call said, on the way to a revert
+      return values()
+    case 'staticcall': {
+      const count = word(BigInt(state.effects.length))
+      state.effect('staticcall', [b])
+      if (nth(args, 5) !== ZERO) state.store(nth(args, 4), unknown('staticcall.answer', count))
+      return values(fromBool(isTrue(unknown('staticcall.success', count))))
+    }
+    case 'log0':
+    case 'log1':
+    case 'log2':
+    case 'log3':
+    case 'log4':
+      state.effect('log', args.slice(2))
+      return values()
+    case 'pop':
+      return values()
+    case 'invalid':
+      return { kind: 'revert', selector: ZERO }
+    case 'revert':
+      return { kind: 'revert', selector: constant(b, "a revert's size") === 0n ? ZERO : selectorAt(state, a) }
+    default:
+      throw new ProveError(`the instruction ${name} is not known here: cut off the function that holds it`)
+  }
+}
+
+function nth(args: readonly Term[], index: number): Term {
+  return args[index] ?? ZERO
+}
+
+function values(...list: readonly Term[]): Outcome {
+  return { kind: 'values', values: list }
+}
+
+function selectorAt(state: State, address: Term): Term {
+  return shiftRight(state.load(address), word(224n))
+}
