@@ -94,6 +94,8 @@ export interface ContractCode {
   readonly functions: ReadonlyMap<string, YulFunction>
   /** Name in that code of a Solidity function, given as `Contract.function`. */
   find(name: string): string
+  /** The other way round; what is not a function of Solidity keeps its name. */
+  nameOf(codeName: string): string
 }
 
 export function compileContract(file: string, contract: string, patch?: Patch): ContractCode {
@@ -123,5 +125,9 @@ export function compileContract(file: string, contract: string, patch?: Patch): 
     }
     return only
   }
-  return { functions, find }
+  const nameOf = (codeName: string): string => {
+    const plain = codeName.replace(/_inner$/, '') // the body of a function with modifiers
+    return [...names].find(([, found]) => found.includes(plain))?.[0] ?? codeName
+  }
+  return { functions, find, nameOf }
 }

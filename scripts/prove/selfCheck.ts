@@ -27,6 +27,27 @@ const SABOTAGES: readonly Sabotage[] = [
     replace: '',
   },
   {
+    name: 'a function of its own writes an order',
+    target: 'InferenceEscrow.steps',
+    file: ESCROW,
+    find: '    // ---- views ----',
+    replace: '    function leak(bytes32 id) external { _orders[id] = OrderState.wrap(1); }',
+  },
+  {
+    name: 'whoever reclaims gets the rest',
+    target: 'InferenceEscrow.reclaim',
+    file: ESCROW,
+    find: '_refund(id, order.payer, refund); // to the payer, whoever calls (E6)',
+    replace: '_refund(id, msg.sender, refund);',
+  },
+  {
+    name: 'a batch does not count what its last order brought',
+    target: 'InferenceEscrow.openBatch.2',
+    file: ESCROW,
+    find: 'sum += order.amount;',
+    replace: 'sum = order.amount;',
+  },
+  {
     name: 'the refund forgets what was released',
     target: 'OrderState.close',
     file: `${LIBRARIES}/OrderState.sol`,

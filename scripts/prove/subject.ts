@@ -1,5 +1,6 @@
 import type { ContractCode } from './compile.js'
 import { ProveError } from './errors.js'
+import { calledBy } from './yul/ast.js'
 import { execute, type Cut, type Ending } from './yul/execute.js'
 import { State } from './yul/state.js'
 import { all, any, FALSE, not, type Term, TRUE, unknown, word } from './yul/terms.js'
@@ -14,6 +15,8 @@ export type Returned = Extract<Ending, { kind: 'return' }>
 export interface RunOptions {
   /** Functions that are not looked into: each call is noted as an effect, and returns so many unknown words. */
   readonly cut?: Readonly<Record<string, number>>
+  /** Functions whose calls are noted as effects too, and run. */
+  readonly watch?: readonly string[]
   /** Readers that are not looked into either, with what each answers. */
   readonly answers?: Readonly<Record<string, Term>>
   /** Words of memory at the start. */
@@ -32,7 +35,7 @@ export class Subject {
   run(
     name: string,
     args: readonly Term[],
-    { cut = {}, answers = {}, memory = [] }: RunOptions = {},
+    { cut = {}, watch = [], answers = {}, memory = [] }: RunOptions = {},
   ): readonly Ending[] {
     const state = State.fresh()
     state.store(FREE_MEMORY_POINTER, FREE_MEMORY)
@@ -40,7 +43,8 @@ export class Subject {
     const cuts = new Map<string, Cut>()
     for (const [each, results] of Object.entries(cut)) cuts.set(this.#code.find(each), noted(each, results))
     for (const [each, answer] of Object.entries(answers)) cuts.set(this.#code.find(each), () => [answer])
-    return execute({ functions: this.#code.functions, cuts }, this.#code.find(name), args, state)
+    const watched = new Map(watch.map((each) => [this.#code.find(each), each]))
+    return execute({ functions: this.#code.functions, cuts, watched }, this.#code.find(name), args, state)
   }
 
   /** The results of a function that has one way to end, and returns. */
@@ -52,6 +56,24 @@ export class Subject {
 
   value(name: string, ...args: readonly Term[]): Term {
     return nth(this.values(name, ...args), 0)
+  }
+
+  /** The Solidity functions that call a function or use an instruction, not counting what they do through others. */
+  callersOf(name: string): readonly string[] {
+    const target = this.#code.functions.has(name) || !name.includes('.') ? name : this.#code.find(name)
+    const reaching = new Set([target])
+    // Helpers that solc wrote count as a part of what calls them.
+    for (let before = 0; before !== reaching.size;) {
+      before = reaching.size
+      for (const [caller, definition] of this.#code.functions) {
+        const helper = !caller.startsWith('fun_')
+        const calls = calledBy(definition)
+        const calling = [...reaching].some((each) => calls.has(each) && (each === target || !each.startsWith('fun_')))
+        if (calling && (helper || caller !== target)) reaching.add(caller)
+      }
+    }
+    const callers = [...reaching].filter((each) => each !== target && each.startsWith('fun_'))
+    return [...new Set(callers.map((each) => this.#code.nameOf(each)))].sort()
   }
 }
 

@@ -1,8 +1,10 @@
 import { compileContract, type Patch } from './compile.js'
+import { CALLS } from './obligations/calls.js'
 import { ESCROW } from './obligations/escrow.js'
 import { ORDER_STATE } from './obligations/orderState.js'
 import { PAYOUTS } from './obligations/payouts.js'
 import { SHARES } from './obligations/shares.js'
+import { STEPS } from './obligations/steps.js'
 import type { Obligation } from './obligations/types.js'
 import { checkModel, type Verdict } from './modelChecker.js'
 import { Subject } from './subject.js'
@@ -61,7 +63,7 @@ export const MODELS: readonly Model[] = [
   },
 ]
 
-const OBLIGATIONS: readonly Obligation[] = [...ORDER_STATE, ...SHARES, ...ESCROW, ...PAYOUTS]
+const OBLIGATIONS: readonly Obligation[] = [...STEPS, ...ORDER_STATE, ...SHARES, ...ESCROW, ...PAYOUTS, ...CALLS]
 
 /** All that must be proved, whether or not anything still proves it. */
 export function targets(): readonly Target[] {

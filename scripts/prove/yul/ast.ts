@@ -81,4 +81,21 @@ export function deployedFunctions(ir: YulObject): ReadonlyMap<string, YulFunctio
   return functions
 }
 
+/** Names of all that a function calls, functions and instructions. */
+export function calledBy(definition: YulFunction): ReadonlySet<string> {
+  const names = new Set<string>()
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(visit)
+    if (typeof node !== 'object' || node === null) return
+    if (isCall(node)) names.add(node.functionName.name)
+    Object.values(node).forEach(visit)
+  }
+  visit(definition.body)
+  return names
+}
+
+function isCall(node: object): node is YulCall {
+  return 'nodeType' in node && node.nodeType === 'YulFunctionCall'
+}
+
 export type { YulObject }

@@ -16,6 +16,8 @@ export interface Program {
   readonly functions: ReadonlyMap<string, YulFunction>
   /** Functions by name in the code that are replaced by something simpler. */
   readonly cuts: ReadonlyMap<string, Cut>
+  /** Functions by name in the code whose calls are noted as effects, under another name, and then run. */
+  readonly watched: ReadonlyMap<string, string>
 }
 
 type Flow = 'next' | 'leave' | 'break' | 'continue'
@@ -62,6 +64,8 @@ class Run {
     const callee = this.#program.functions.get(name)
     if (callee === undefined) return this.#instruction(name, args, state)
 
+    const watchedAs = this.#program.watched.get(name)
+    if (watchedAs !== undefined) state.effect(watchedAs, args)
     const results = callee.returnVariables ?? []
     const frame = new Map<string, Term>(results.map((result) => [result.name, ZERO]))
     for (const [index, parameter] of (callee.parameters ?? []).entries()) {

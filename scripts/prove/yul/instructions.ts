@@ -47,6 +47,8 @@ const PURE: Readonly<Record<string, (a: Term, b: Term) => Term>> = {
   iszero: (a) => fromBool(not(isTrue(a))),
 }
 
+const CALLDATASIZE_BITS = 64
+
 /** What the surroundings answer: the same throughout a call. */
 const ENVIRONMENT: Readonly<Record<string, number>> = {
   timestamp: 64,
@@ -54,7 +56,7 @@ const ENVIRONMENT: Readonly<Record<string, number>> = {
   address: 160,
   chainid: 256,
   callvalue: 256,
-  calldatasize: 64,
+  calldatasize: CALLDATASIZE_BITS,
   gas: 64,
 }
 
@@ -94,9 +96,17 @@ export function runInstruction(name: string, args: readonly Term[], state: State
       return values(unknown('library', a))
     case 'extcodesize':
       return values(unknown('codesize', a))
+    case 'calldatacopy': // from behind its end, which is how solc writes zeros
+      if (b !== variable('calldatasize', CALLDATASIZE_BITS))
+        throw new ProveError('calldatacopy may only write zeros here')
+      for (let offset = 0n; offset < constant(nth(args, 2), 'a size to copy'); offset += 32n) {
+        state.store(add(a, word(offset)), ZERO)
+      }
+      return values()
     case 'returndatasize':
       return values(ANSWER_SIZE)
     case 'returndatacopy': // of what an unsuccessful call said, on the way to a revert
+      state.effect(name, args)
       return values()
     case 'staticcall': {
       const count = word(BigInt(state.effects.length))
@@ -131,5 +141,7 @@ function values(...list: readonly Term[]): Outcome {
 }
 
 function selectorAt(state: State, address: Term): Term {
+  // What another contract said is handed on as it is.
+  if (state.effects.some((effect) => effect.name === 'returndatacopy')) return ZERO
   return shiftRight(state.load(address), word(224n))
 }

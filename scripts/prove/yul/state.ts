@@ -131,7 +131,7 @@ export class State {
 
 /** Whether two keys of storage are one: by what was hashed into them, since hashes do not collide. */
 export function sameKey(a: Term, b: Term): Term {
-  const hashed = a.op === 'unknown' && b.op === 'unknown' && a.name === b.name
+  const hashed = isHash(a) && isHash(b) && a.name === b.name
   if (hashed) return all(...a.args.map((each, index) => sameKey(each, b.args[index] ?? each)))
   // A hash is no small number, so a mapping's value never lies in a plain slot.
   if ((a.op === 'const') !== (b.op === 'const') && (isHash(a) || isHash(b))) return FALSE
