@@ -31,9 +31,14 @@ export interface AstNode {
   readonly nodes?: readonly AstNode[]
 }
 
+interface ContractOutput {
+  readonly irAst?: YulObject
+  readonly evm?: { readonly bytecode: { readonly object: string } }
+}
+
 export interface CompilerOutput {
   readonly errors?: readonly CompilerMessage[]
-  readonly contracts?: Readonly<Record<string, Readonly<Record<string, { readonly irAst: YulObject }>>>>
+  readonly contracts?: Readonly<Record<string, Readonly<Record<string, ContractOutput>>>>
   readonly sources?: Readonly<Record<string, { readonly ast: AstNode }>>
 }
 

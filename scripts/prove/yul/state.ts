@@ -1,3 +1,4 @@
+import { ProveError } from '../errors.js'
 import {
   add,
   all,
@@ -104,8 +105,10 @@ export class State {
 
   /** Hash of whole words of memory. No two different inputs are taken to have one hash. */
   hash(address: Term, size: Term): Term {
+    const bytes = constant(size, 'a size to hash')
+    if (bytes % WORD_BYTES !== 0n) throw new ProveError(`only whole words are hashed here, not ${String(bytes)} bytes`)
     const words: Term[] = []
-    for (let offset = 0n; offset < constant(size, 'a size to hash'); offset += WORD_BYTES) {
+    for (let offset = 0n; offset < bytes; offset += WORD_BYTES) {
       words.push(this.load(add(address, word(offset))))
     }
     return unknown(`keccak.${String(words.length)}`, ...words)
