@@ -26,7 +26,7 @@ subtask(TASK_COMPILE_SOLIDITY_GET_SOLC_BUILD, (args: { solcVersion: string }): P
 const config: HardhatUserConfig = {
   solidity: {
     version: SOLC_VERSION,
-    settings: { viaIR: true, optimizer: { enabled: true, runs: 1_000_000 }, evmVersion: 'prague' },
+    settings: { viaIR: true, optimizer: { enabled: true, runs: 10_000 }, evmVersion: 'prague' },
   },
   networks: { hardhat: { hardfork: 'prague' } },
   paths: { sources: 'contracts', tests: 'test', cache: 'cache', artifacts: 'artifacts' },

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IInferenceEscrow} from "../interfaces/IInferenceEscrow.sol";
 import {IReceiptVerifier} from "../interfaces/IReceiptVerifier.sol";
 import {SettleRow} from "../types/Settlement.sol";
+import {SliceRow} from "../types/Slice.sol";
 import {OrderHash} from "./OrderHash.sol";
 import {OrderState} from "./OrderState.sol";
 
@@ -82,6 +84,47 @@ library Evidence {
         require(!malformed, OrderHash.OrderMalformed());
     }
 
+    /// @notice Writes the one row of a slice's question: an order of `cap` for a session, never settled before, and
+    /// closed by this.
+    function writeSlice(
+        Question question,
+        bytes32 id,
+        address requester,
+        uint256 cap,
+        uint256 openedAt,
+        SliceRow calldata given
+    ) internal pure returns (RowPointer row) {
+        (uint96 fee, bytes32 receiptsRoot, uint64 receiptCount) = (given.fee, given.receiptsRoot, given.receiptCount);
+        // Memory-safe: writes the row only, all of it.
+        assembly ("memory-safe") {
+            row := add(question, ROWS_AT)
+            mstore(row, id)
+            mstore(add(row, 0x20), requester)
+            mstore(add(row, 0x40), 0)
+            mstore(add(row, 0x60), cap)
+            mstore(add(row, 0x80), 0)
+            mstore(add(row, 0xa0), openedAt)
+            mstore(add(row, 0xc0), fee)
+            mstore(add(row, 0xe0), receiptsRoot)
+            mstore(add(row, 0x100), receiptCount)
+            mstore(add(row, 0x120), 1)
+        }
+    }
+
+    /// @notice Where the next question will be.
+    function mark() internal pure returns (uint256 freeMemory) {
+        assembly ("memory-safe") {
+            freeMemory := mload(0x40)
+        }
+    }
+
+    /// @notice Gives back all memory from a mark on. Nothing that lies there may be used again.
+    function reset(uint256 freeMemory) internal pure {
+        assembly ("memory-safe") {
+            mstore(0x40, freeMemory)
+        }
+    }
+
     /// @notice The row at `index`, which must be below the row count.
     function rowAt(Question question, uint256 index) internal pure returns (RowPointer row) {
         assembly ("memory-safe") {
@@ -90,12 +133,13 @@ library Evidence {
     }
 
     /// @notice Whether `verifier` accepts; false where it reverts or returns anything else.
-    /// @dev Asked by staticcall, and at most one word of the answer is read, so it can neither act nor flood memory.
+    /// @dev Asked by staticcall with at most `gasLimit`, and at most one word of the answer is read, so it can neither act nor flood memory.
     function accepted(
         Question question,
         address verifier,
         bytes32 digest,
-        uint256 evidenceLength
+        uint256 evidenceLength,
+        uint256 gasLimit
     ) internal view returns (bool) {
         bytes32 answer;
         bool success;
@@ -104,7 +148,7 @@ library Evidence {
             mstore(add(question, 0x60), digest)
             let evidenceAt := add(mload(add(question, 0xa0)), 0x20)
             let size := add(evidenceAt, and(add(evidenceLength, 0x1f), not(0x1f)))
-            success := staticcall(gas(), verifier, add(question, 0x1c), add(size, 0x04), 0x00, 0x20)
+            success := staticcall(gasLimit, verifier, add(question, 0x1c), add(size, 0x04), 0x00, 0x20)
             success := and(success, gt(returndatasize(), 0x1f))
             answer := mload(0x00)
         }
@@ -149,6 +193,17 @@ library RowReader {
     function close(RowPointer self) internal pure returns (bool value) {
         assembly ("memory-safe") {
             value := mload(add(self, 0x120))
+        }
+    }
+
+    /// @notice Emits `OrderSettled`. The event's data is the row's own, from 0xc0 on, with the refund in the place of
+    /// `close`, which must have been read before.
+    function emitSettled(RowPointer self, uint256 refund) internal {
+        bytes32 topic = IInferenceEscrow.OrderSettled.selector;
+        // Memory-safe: the row's own memory.
+        assembly ("memory-safe") {
+            mstore(add(self, 0x120), refund)
+            log2(add(self, 0xc0), 0x80, topic, mload(self))
         }
     }
 

@@ -105,6 +105,14 @@ library OrderHash {
         }
     }
 
+    /// @notice `hashes[i] = hash`, where i is known to be below the length.
+    function setInList(bytes32[] memory hashes, uint256 i, bytes32 hash) internal pure {
+        // Memory-safe: writes the list's own word.
+        assembly ("memory-safe") {
+            mstore(add(add(hashes, 0x20), shl(5, i)), hash)
+        }
+    }
+
     function settlementBatch(
         address node,
         bytes32 evidenceKey,
@@ -115,6 +123,16 @@ library OrderHash {
         assembly ("memory-safe") {
             listHash := keccak256(add(settlementHashes, 0x20), shl(5, mload(settlementHashes)))
         }
+        return keccak256(abi.encode(SETTLEMENT_BATCH_TYPEHASH, node, evidenceKey, listHash));
+    }
+
+    /// @notice Struct hash of a batch with one settlement.
+    function settlementBatchOfOne(
+        address node,
+        bytes32 evidenceKey,
+        bytes32 settlementHash
+    ) internal pure returns (bytes32) {
+        bytes32 listHash = keccak256(abi.encode(settlementHash));
         return keccak256(abi.encode(SETTLEMENT_BATCH_TYPEHASH, node, evidenceKey, listHash));
     }
 }

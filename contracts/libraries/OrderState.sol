@@ -48,7 +48,7 @@ library OrderStateLib {
         return uint16(OrderState.unwrap(self) >> 208); // truncation reads the field
     }
 
-    /// @notice Both shares in one value, to compare orders by; `split` takes it apart, `sum` adds it up.
+    /// @notice Both shares in one value, to compare orders by; `split` takes it apart.
     function snapshot(OrderState self) internal pure returns (uint256) {
         return (OrderState.unwrap(self) >> 192) & type(uint32).max;
     }
@@ -57,8 +57,11 @@ library OrderStateLib {
         return (snapshot_ & type(uint16).max, snapshot_ >> 16);
     }
 
-    function sum(uint256 snapshot_) internal pure returns (uint256) {
-        return (snapshot_ & type(uint16).max) + (snapshot_ >> 16);
+    /// @notice What is not the node's of each fee, in basis points.
+    function poolBps(OrderState self, uint256 facilitatorBps) internal pure returns (uint256) {
+        unchecked {
+            return uint256(networkBps(self)) + royaltyBps(self) + facilitatorBps; // each has 16 bits
+        }
     }
 
     function openedAt(OrderState self) internal pure returns (uint32) {

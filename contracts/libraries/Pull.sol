@@ -3,7 +3,6 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {IInferenceEscrow} from "../interfaces/IInferenceEscrow.sol";
 import {IPermit2} from "../interfaces/IPermit2.sol";
 import {SignedOrder} from "../types/WorkOrder.sol";
 import {OrderHash} from "./OrderHash.sol";
@@ -19,9 +18,6 @@ using Pull for PermitCall global;
 /// @title Pull
 /// @notice Moves an order's amount from its payer to this contract through Permit2, under the payer's signature.
 library Pull {
-    /// @dev Gas that may be spent between the check of what is left and the call, a cold account included.
-    uint256 private constant CALL_OVERHEAD = 5_000;
-
     /// @notice Prepares what pulls have in common; `fill` sets the rest. Nothing may be kept in memory behind it.
     function prepare(IERC20 token) internal view returns (PermitCall call_) {
         bytes4 selector = IPermit2.permitWitnessTransferFrom.selector;
@@ -67,14 +63,6 @@ library Pull {
             calldatacopy(add(signatureAt, 0x20), signature.offset, signature.length)
             size := add(sub(add(signatureAt, 0x20), add(call_, 0x1c)), signature.length)
         }
-    }
-
-    /// @notice Reverts with `GasTooLow` where the gas left could not give a call `gasForPull`, so that a failure is
-    /// never the relayer's doing (F5).
-    function requireGas(bytes32 orderId, uint256 gasForPull) internal view {
-        // A call gets at most 63/64 of what is left (EIP-150).
-        uint256 needed = gasForPull + gasForPull / 63 + CALL_OVERHEAD;
-        require(gasleft() >= needed, IInferenceEscrow.GasTooLow(orderId, needed, gasleft()));
     }
 
     /// @notice Sends the call with at most `gasForPull`. @return success false where Permit2 or the token refused;

@@ -22,7 +22,6 @@ library ReceiptHash {
     bytes32 internal constant EMPTY_ROOT = keccak256("");
 
     bytes1 private constant LEAF = 0x00;
-    bytes1 private constant INNER = 0x01;
 
     /// @notice Struct hash of a request: its identity in receipts.
     function request(InferenceRequest memory self) internal pure returns (bytes32) {
@@ -46,9 +45,16 @@ library ReceiptHash {
         return keccak256(abi.encodePacked(LEAF, receiptHash));
     }
 
-    /// @notice The node above `left` and `right`.
-    function inner(bytes32 left, bytes32 right) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(INNER, left, right));
+    /// @notice The node above `left` and `right`: `keccak256(0x01 ‖ left ‖ right)`.
+    function inner(bytes32 left, bytes32 right) internal pure returns (bytes32 hash) {
+        // Memory-safe: writes only behind the free memory pointer, and leaves nothing there.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 0x01)
+            mstore(add(buffer, 0x01), left)
+            mstore(add(buffer, 0x21), right)
+            hash := keccak256(buffer, 0x41)
+        }
     }
 
     /// @notice Root of the tree of `leaves`, which are overwritten. For tests and tools: the cost grows with the leaves.

@@ -37,11 +37,28 @@ library SharesLib {
                 divide(self, facilitatorBps);
                 self.snapshot = snapshot;
             }
-            uint256 poolBps = OrderStateLib.sum(snapshot) + facilitatorBps;
+            uint256 poolBps = state.poolBps(facilitatorBps);
             uint256 released = state.released();
-            uint256 pool = (cumulativeFee * poolBps) / BPS - (released * poolBps) / BPS;
+            uint256 pool = poolOf(cumulativeFee, poolBps) - poolOf(released, poolBps);
             self.pool += pool;
             self.node += cumulativeFee - released - pool;
+        }
+    }
+
+    /// @notice Adds the fee of a slice, which is settled once, of an order with the present snapshot.
+    /// @return nodeFee what of it is the node's, which is paid at once and not added to `self.node`
+    function addSlice(Shares memory self, uint256 fee, uint256 poolBps) internal pure returns (uint256 nodeFee) {
+        unchecked {
+            uint256 pool = poolOf(fee, poolBps);
+            self.pool += pool;
+            return fee - pool;
+        }
+    }
+
+    /// @notice What is not the node's of `cumulativeFee`.
+    function poolOf(uint256 cumulativeFee, uint256 poolBps) internal pure returns (uint256) {
+        unchecked {
+            return (cumulativeFee * poolBps) / BPS;
         }
     }
 

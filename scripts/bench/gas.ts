@@ -13,7 +13,8 @@ refunds included.
   --help   this text`
 
 const MEANING: Readonly<Record<keyof GasFigures, string>> = {
-  w1Single: '1 payer, 1 node, 1 inference: open, settle, close, refund, payout',
+  w1Single: '1 payer, 1 node, 1 inference: open, settle, close, refund; node and network credited',
+  w1SingleWithPayout: 'the same, with the payout to the node in the settling call',
   w1Batch100: 'the same, 100 orders of 100 payers opened and settled together, per inference',
   w2: '1 payer, 1 node, 1,000 inferences in one session, per inference',
   w3First: '100 payers, 10 inferences each: opened and settled, per inference',
@@ -23,6 +24,11 @@ const MEANING: Readonly<Record<keyof GasFigures, string>> = {
   settleLaterRow100: 'settle without closing in a batch of 100, per row',
   w1SingleAllShares: 'w1Single, with royalty and facilitator credited too',
   w1Batch100AllShares: 'w1Batch100, with royalty and facilitator credited too',
+  w4First: '1 payer, 50 nodes, 20 inferences each: open, allocate, settle all slices in one relayed call, payout, each',
+  w4Later: 'the same later: allocate, settle, payout, with the money in place, per inference',
+  w4Direct: 'the same later, each node settling its slice by itself, per inference',
+  sliceRow50: 'settle a slice and pay its node, one of 50 in a call, per slice',
+  allocate50: 'reserve 50 slices, by the facilitator: one transaction',
 }
 
 async function main(args: readonly string[]): Promise<void> {

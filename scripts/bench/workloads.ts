@@ -1,24 +1,21 @@
-import type { Devnet } from '@opg/devnet'
 import {
-  type Address,
   hashStruct,
-  modelId,
-  type Order,
   orderId,
   orderSeed,
   type SignedOrder,
   type Terms,
   typedDigest,
   domainSeparator,
-  workOrderPermit,
-  ZERO_ADDRESS,
-  ZERO_BYTES32,
 } from '@opg/protocol'
-import { id, MaxUint256, type TransactionResponse, Wallet } from 'ethers'
+import type { Devnet } from '@opg/devnet'
+import { id } from 'ethers'
+import { BATCH, type Bench, mined, OPG, prepare, signOrder } from './bench.js'
+import { type RoutedFigures, measureRouted } from './routed.js'
 
 /** Gas per order, row or inference, as the name says; whole transactions. */
-export interface GasFigures {
+export interface GasFigures extends RoutedFigures {
   readonly w1Single: number
+  readonly w1SingleWithPayout: number
   readonly w1Batch100: number
   readonly w2: number
   readonly w3First: number
@@ -30,20 +27,18 @@ export interface GasFigures {
   readonly w1Batch100AllShares: number
 }
 
-const OPG = 10n ** 18n
-const BATCH = 100
-const MODEL_NAME = 'bench'
 const GAS_PER_ORDER = 150_000n
-const CLAIM_WINDOW_SECONDS = 30 * 86_400
 
 /** Runs the workloads on a devnet of its own, with nothing but whole transactions. */
 export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
   const bench = await prepare(devnet)
   const plain = await run(bench, bench.terms)
   const allShares = await run(bench, bench.allSharesTerms)
+  const routed = await measureRouted(bench)
   const perInference = (gas: number, inferences: number): number => Math.round(gas / inferences)
   return {
     w1Single: plain.single,
+    w1SingleWithPayout: plain.singleWithPayout,
     w1Batch100: perInference(plain.open + plain.close, BATCH),
     w2: Math.round(plain.single / 10) / 100,
     w3First: perInference(plain.open + plain.later, BATCH * 10),
@@ -53,70 +48,7 @@ export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
     settleLaterRow100: perInference(plain.later, BATCH),
     w1SingleAllShares: allShares.single,
     w1Batch100AllShares: perInference(allShares.open + allShares.close, BATCH),
-  }
-}
-
-interface Bench {
-  readonly devnet: Devnet
-  readonly payers: readonly Wallet[]
-  readonly node: Wallet
-  readonly relayer: Wallet
-  readonly claimBy: number
-  /** The node and the network share the fee. */
-  readonly terms: Terms
-  /** Node, network, model owner and facilitator share it. */
-  readonly allSharesTerms: Terms
-  /** Permit2 nonces, one after the other, so that all but the first fall into a used word. */
-  readonly nextNonce: (payer: string) => bigint
-}
-
-function walletAt(devnet: Devnet, index: number): Wallet {
-  const wallet = devnet.wallets[index]
-  if (wallet === undefined) throw new RangeError(`The devnet has no wallet ${String(index)}`)
-  return wallet
-}
-
-async function prepare(devnet: Devnet): Promise<Bench> {
-  const { contracts, deployment } = devnet
-  const [node, relayer, modelOwner] = [walletAt(devnet, 1), walletAt(devnet, 2), walletAt(devnet, 3)]
-  await mined(contracts.modelRegistry.connect(modelOwner).register(MODEL_NAME, 500))
-  const payers: Wallet[] = []
-  for (let index = 0; index < BATCH; index++) {
-    const payer = new Wallet(id(`bench payer ${String(index)}`), devnet.provider)
-    await mined(relayer.sendTransaction({ to: payer.address, value: OPG }))
-    await devnet.mint(payer.address, 1_000n * OPG)
-    await mined(contracts.token.connect(payer).approve(deployment.permit2, MaxUint256))
-    payers.push(payer)
-  }
-  for (const payee of [node, relayer, modelOwner]) await devnet.mint(payee.address, 1n)
-
-  const nonces = new Map<string, bigint>()
-  const terms: Terms = {
-    node: node.address as Address,
-    facilitator: ZERO_ADDRESS,
-    facilitatorBps: 0,
-    verifier: deployment.keyReceiptVerifier,
-    evidenceKey: ZERO_BYTES32,
-    modelId: ZERO_BYTES32,
-  }
-  return {
-    devnet,
-    payers,
-    node,
-    relayer,
-    claimBy: (await devnet.now()) + CLAIM_WINDOW_SECONDS,
-    terms,
-    allSharesTerms: {
-      ...terms,
-      facilitator: relayer.address as Address,
-      facilitatorBps: 100,
-      modelId: modelId({ registrant: modelOwner.address as Address, name: MODEL_NAME }),
-    },
-    nextNonce: (payer) => {
-      const nonce = nonces.get(payer) ?? 0n
-      nonces.set(payer, nonce + 1n)
-      return nonce
-    },
+    ...routed,
   }
 }
 
@@ -126,6 +58,7 @@ interface Run {
   readonly later: number
   readonly close: number
   readonly single: number
+  readonly singleWithPayout: number
 }
 
 async function run(bench: Bench, terms: Terms): Promise<Run> {
@@ -143,34 +76,31 @@ async function run(bench: Bench, terms: Terms): Promise<Run> {
   await openBatch(bench, terms, third)
   const close = await settle(bench, { terms, orders: third, fee: OPG / 100n, close: true })
 
-  const [payer] = bench.payers
-  if (payer === undefined) throw new RangeError('The bench has no payer')
+  return {
+    open,
+    later,
+    close,
+    single: await openAndSettle(bench, terms, false),
+    singleWithPayout: await openAndSettle(bench, terms, true),
+  }
+}
+
+/** One order alone. The node has a credit before, as in the steady state. */
+async function openAndSettle(bench: Bench, terms: Terms, payout: boolean): Promise<number> {
+  const [payer, other] = bench.payers
+  if (payer === undefined || other === undefined) throw new RangeError('The bench has too few payers')
+  const before = await signOrder(bench, terms, other)
+  await mined(bench.devnet.contracts.escrow.connect(bench.relayer).open(terms, before))
+  await settle(bench, { terms, orders: [before], fee: OPG / 100n, close: true, payout: false })
   const one = await signOrder(bench, terms, payer)
   const opened = await mined(bench.devnet.contracts.escrow.connect(bench.relayer).open(terms, one))
-  const settled = await settle(bench, { terms, orders: [one], fee: OPG / 100n, close: true })
-  return { open, later, close, single: opened + settled }
+  return opened + (await settle(bench, { terms, orders: [one], fee: OPG / 100n, close: true, payout }))
 }
 
 async function signAll(bench: Bench, terms: Terms): Promise<SignedOrder[]> {
   const orders: SignedOrder[] = []
   for (const payer of bench.payers) orders.push(await signOrder(bench, terms, payer))
   return orders
-}
-
-async function signOrder({ devnet, claimBy, nextNonce }: Bench, terms: Terms, payer: Wallet): Promise<SignedOrder> {
-  const { escrow, token } = devnet.deployment
-  const address = payer.address as Address
-  const order: Order = {
-    payer: address,
-    nonce: nextNonce(address),
-    amount: OPG,
-    job: { requester: address, requestHash: ZERO_BYTES32 },
-    claimBy,
-  }
-  const deadline = BigInt(claimBy)
-  const data = workOrderPermit({ chainId: BigInt(devnet.chainId), escrow, token, terms, order, deadline })
-  const signature = await payer.signTypedData(data.domain, data.types, data.message)
-  return { order, deadline, signature: signature as SignedOrder['signature'] }
 }
 
 async function openBatch({ devnet, relayer }: Bench, terms: Terms, orders: SignedOrder[]): Promise<number> {
@@ -182,9 +112,14 @@ interface Batch {
   readonly orders: readonly SignedOrder[]
   readonly fee: bigint
   readonly close: boolean
+  /** Pays the node in the same call. */
+  readonly payout?: boolean
 }
 
-async function settle({ devnet, relayer, node }: Bench, { terms, orders, fee, close }: Batch): Promise<number> {
+async function settle(
+  { devnet, relayer, node }: Bench,
+  { terms, orders, fee, close, payout = true }: Batch,
+): Promise<number> {
   const context = { chainId: BigInt(devnet.chainId), escrow: devnet.deployment.escrow }
   const seed = orderSeed(context)
   const rows = orders.map(({ order }) => ({
@@ -198,11 +133,6 @@ async function settle({ devnet, relayer, node }: Bench, { terms, orders, fee, cl
   const batch = { node: terms.node, evidenceKey: terms.evidenceKey, settlements }
   const digest = typedDigest(domainSeparator(context), hashStruct('SettlementBatch', batch))
   const evidence = node.signingKey.sign(digest).serialized
-  return mined(devnet.contracts.escrow.connect(relayer).settleWithClaim(terms, rows, evidence))
-}
-
-async function mined(sent: Promise<TransactionResponse>): Promise<number> {
-  const receipt = await (await sent).wait()
-  if (receipt?.status !== 1) throw new TypeError(`Transaction ${receipt?.hash ?? ''} failed, so its gas says nothing`)
-  return Number(receipt.gasUsed)
+  const escrow = devnet.contracts.escrow.connect(relayer)
+  return mined(payout ? escrow.settleWithClaim(terms, rows, evidence) : escrow.settle(terms, rows, evidence))
 }

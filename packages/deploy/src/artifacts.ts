@@ -4,7 +4,6 @@ import {
   DevTEERegistry__factory,
   FeePolicy__factory,
   InferenceEscrow__factory,
-  KeyReceiptVerifier__factory,
   ModelRegistry__factory,
   TeeReceiptVerifier__factory,
 } from '@opg/bindings'
@@ -13,7 +12,6 @@ const FACTORIES = {
   FeePolicy: FeePolicy__factory,
   ModelRegistry: ModelRegistry__factory,
   InferenceEscrow: InferenceEscrow__factory,
-  KeyReceiptVerifier: KeyReceiptVerifier__factory,
   TeeReceiptVerifier: TeeReceiptVerifier__factory,
   DevOPG: DevOPG__factory,
   DevTEERegistry: DevTEERegistry__factory,

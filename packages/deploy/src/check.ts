@@ -29,7 +29,6 @@ async function codeDifferences(chain: Chain, deployment: Deployment, { external 
     ['escrow', deployment.escrow, 'InferenceEscrow'],
     ['feePolicy', deployment.feePolicy, 'FeePolicy'],
     ['modelRegistry', deployment.modelRegistry, 'ModelRegistry'],
-    ['keyReceiptVerifier', deployment.keyReceiptVerifier, 'KeyReceiptVerifier'],
     ['teeReceiptVerifier', deployment.teeReceiptVerifier, 'TeeReceiptVerifier'],
     ['permit2', deployment.permit2, 'any code'],
     ['token', deployment.token, external === undefined ? 'DevOPG' : 'any code'],
@@ -56,6 +55,7 @@ async function valueDifferences(chain: Chain, deployment: Deployment, parameters
   const teeRegistry = external === undefined ? deployment.teeRegistry : external.teeRegistry
   const values: readonly (readonly [string, Promise<unknown>, unknown])[] = [
     ['manifest.permit2', Promise.resolve(deployment.permit2), PERMIT2],
+    ['manifest.keyReceiptVerifier', Promise.resolve(deployment.keyReceiptVerifier), deployment.escrow],
     ['manifest.token', Promise.resolve(deployment.token), external?.token ?? deployment.token],
     ['manifest.teeRegistry', Promise.resolve(deployment.teeRegistry), teeRegistry],
     ['escrow.TOKEN', escrow.TOKEN(), deployment.token],
@@ -63,6 +63,7 @@ async function valueDifferences(chain: Chain, deployment: Deployment, parameters
     ['escrow.FEE_POLICY', escrow.FEE_POLICY(), deployment.feePolicy],
     ['escrow.MODEL_REGISTRY', escrow.MODEL_REGISTRY(), deployment.modelRegistry],
     ['escrow.deploymentChainId', escrow.deploymentChainId(), deployment.chainId],
+    ['escrow.networkBps', escrow.networkBps(), parameters.networkBps],
     ['feePolicy.owner', policy.owner(), parameters.owner],
     ['feePolicy.networkRecipient', policy.networkRecipient(), parameters.networkRecipient],
     ['feePolicy.networkBps', policy.networkBps(), parameters.networkBps],

@@ -29,13 +29,12 @@ export function contractsModule(shape: Shape): ReturnType<typeof buildModule> {
       feePolicy,
       modelRegistry,
     ])
-    const keyReceiptVerifier = m.contract('KeyReceiptVerifier', artifactOf('KeyReceiptVerifier'))
     if (shape.tee) {
       const registry = shape.dev
         ? m.contract('DevTEERegistry', artifactOf('DevTEERegistry'))
         : m.getParameter<string>('teeRegistry')
       m.contract('TeeReceiptVerifier', artifactOf('TeeReceiptVerifier'), [registry])
     }
-    return { feePolicy, modelRegistry, escrow, keyReceiptVerifier }
+    return { feePolicy, modelRegistry, escrow }
   })
 }

@@ -162,7 +162,7 @@ function toDeployment(
     feePolicy: address('FeePolicy'),
     modelRegistry: address('ModelRegistry'),
     escrow: address('InferenceEscrow'),
-    keyReceiptVerifier: address('KeyReceiptVerifier'),
+    keyReceiptVerifier: address('InferenceEscrow'), // it is one
     teeReceiptVerifier: teeRegistry === null ? null : address('TeeReceiptVerifier'),
     teeRegistry,
   }

@@ -92,6 +92,16 @@ export function parseBool(value: unknown, field: string): boolean {
   return value
 }
 
+/** A reader of an array of at most `max` members. */
+export function parseArray<T>(member: Reader<T>, max: number): Reader<readonly T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value) || value.length > max) {
+      throw new InvalidInputError({ field, expected: `an array of at most ${String(max)}`, value })
+    }
+    return value.map((one: unknown, i) => member(one, `${field}[${String(i)}]`))
+  }
+}
+
 /**
  * A reader of an object with exactly these members: each must be its own, and there must be no other. The result is
  * built afresh, so nothing of the source's prototype reaches it.

@@ -11,6 +11,7 @@ export interface Deployment {
   readonly feePolicy: Address
   readonly modelRegistry: Address
   readonly escrow: Address
+  /** The escrow itself, which is a `KeyReceiptVerifier` too: one cold account less to pay for. */
   readonly keyReceiptVerifier: Address
   /** Null where the chain has no registry of TEE keys. */
   readonly teeReceiptVerifier: Address | null

@@ -2,6 +2,7 @@ export { checksumAddress } from './address.js'
 export { formatOpg, parseBaseUnits, parseOpg } from './amounts.js'
 export {
   parseAddress,
+  parseArray,
   parseBool,
   parseBytes,
   parseBytes32,
@@ -78,6 +79,7 @@ export {
 } from './merkleProofs.js'
 export {
   MAX_SIGNATURE_BYTES,
+  parseAllocation,
   parseCloseRequest,
   parseInferenceReceipt,
   parseInferenceRequest,
@@ -87,7 +89,9 @@ export {
   parseSignedOrder,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSlice,
   parseTerms,
+  parseVoucher,
 } from './parse.js'
 export {
   WITNESS_TYPE_STRING,
@@ -99,10 +103,21 @@ export {
 export { computeFee, quoteMaxFee, type PriceSheet, type TokenUsage } from './prices.js'
 export { receiptDigest, receiptLeaf } from './receipt.js'
 export { sharesOf, type FeeShares, type ShareRates } from './shares.js'
+export {
+  MAX_SLICES,
+  allocationId,
+  allocationRoot,
+  createAllocation,
+  sliceId,
+  sliceLeaf,
+  sliceProof,
+  type SliceTree,
+} from './slices.js'
 export { recoverSigner } from './signature.js'
 export { TYPES, encodeType, type StructName, type StructValues, type TypedField } from './structs.js'
 export type {
   Address,
+  Allocation,
   CloseRequest,
   EscrowContext,
   Hex,
@@ -117,6 +132,9 @@ export type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  Slice,
+  SliceHolder,
+  SliceRow,
   Terms,
   Voucher,
   WorkOrder,

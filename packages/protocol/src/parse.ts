@@ -11,6 +11,7 @@ import {
 import { InvalidInputError } from './errors.js'
 import type { PriceSheet } from './prices.js'
 import type {
+  Allocation,
   CloseRequest,
   InferenceReceipt,
   InferenceRequest,
@@ -21,12 +22,15 @@ import type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  Slice,
   Terms,
+  Voucher,
 } from './types.js'
 
 /** The longest signature that is taken: wallets' own forms (ERC-1271) are longer than a key's. */
 export const MAX_SIGNATURE_BYTES = 2_048
 
+const uint8 = parseSmallUint(8)
 const uint16 = parseSmallUint(16)
 const uint40 = parseSmallUint(40)
 const uint64 = parseUint(64)
@@ -71,6 +75,9 @@ const settlement = parseObject<Settlement>({
   receiptCount: uint64,
   close: parseBool,
 })
+const voucher = parseObject<Voucher>({ orderId: parseBytes32, node: parseAddress, maxCumulativeFee: uint96 })
+const allocation = parseObject<Allocation>({ root: parseBytes32, count: uint8, cap: uint96, series: uint64 })
+const slice = parseObject<Slice>({ index: uint8, node: parseAddress, evidenceKey: parseBytes32 })
 const closeRequest = parseObject<CloseRequest>({ orderId: parseBytes32, expiresAt: uint40 })
 const priceSheet = parseObject<PriceSheet>({ perRequest: uint96, inputPerMillion: uint96, outputPerMillion: uint96 })
 
@@ -143,6 +150,21 @@ export function parseSettlement(value: unknown, field = 'settlement'): Settlemen
 /** Reads a `CloseRequest` from parsed JSON. @throws {InvalidInputError} */
 export function parseCloseRequest(value: unknown, field = 'closeRequest'): CloseRequest {
   return closeRequest(value, field)
+}
+
+/** Reads a `Voucher` from parsed JSON. @throws {InvalidInputError} */
+export function parseVoucher(value: unknown, field = 'voucher'): Voucher {
+  return voucher(value, field)
+}
+
+/** Reads an `Allocation` from parsed JSON. @throws {InvalidInputError} */
+export function parseAllocation(value: unknown, field = 'allocation'): Allocation {
+  return allocation(value, field)
+}
+
+/** Reads a `Slice` from parsed JSON. @throws {InvalidInputError} */
+export function parseSlice(value: unknown, field = 'slice'): Slice {
+  return slice(value, field)
 }
 
 /** Reads a `PriceSheet` from parsed JSON. @throws {InvalidInputError} */

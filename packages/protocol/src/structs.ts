@@ -1,5 +1,7 @@
 import type {
+  Allocation,
   CloseRequest,
+  Hex,
   InferenceReceipt,
   InferenceRequest,
   Job,
@@ -77,6 +79,13 @@ export const TYPES = {
     { name: 'orderId', type: 'bytes32' },
     { name: 'expiresAt', type: 'uint40' },
   ],
+  Allocation: [
+    { name: 'orderId', type: 'bytes32' },
+    { name: 'root', type: 'bytes32' },
+    { name: 'count', type: 'uint8' },
+    { name: 'cap', type: 'uint96' },
+    { name: 'series', type: 'uint64' },
+  ],
 } as const satisfies Readonly<Record<string, readonly TypedField[]>>
 
 /** The value that each struct's hash is taken of. */
@@ -90,6 +99,7 @@ export interface StructValues {
   readonly SettlementBatch: SettlementBatch
   readonly Voucher: Voucher
   readonly CloseRequest: CloseRequest
+  readonly Allocation: Allocation & { readonly orderId: Hex }
 }
 
 /** Name of a struct in `TYPES`. */

@@ -162,6 +162,43 @@ export interface SignedReceipt {
   readonly signer: ReceiptSigner
 }
 
+/** Slices of a routed order that its facilitator reserves together. */
+export interface Allocation {
+  /** bytes32. Root of the tree whose leaves name each slice's node and key. See `createAllocation`. */
+  readonly root: Hex
+  /** uint8, at least 1. */
+  readonly count: number
+  /** uint96, base units: what each slice holds for its node. */
+  readonly cap: bigint
+  /** uint64. Any number that tells this allocation from an equal one of the same order. */
+  readonly series: bigint
+}
+
+/** Whose slice it is. */
+export interface SliceHolder {
+  readonly node: Address
+  /** bytes32. The key that proves the slice's settlement; the order's own, if the payer pinned one there. */
+  readonly evidenceKey: Hex
+}
+
+/** A slice of an allocation. Its id stands wherever an order's would stand. */
+export interface Slice extends SliceHolder {
+  /** uint8. Place of its leaf. */
+  readonly index: number
+}
+
+/** The one settlement of a slice, in `settleSlices`. */
+export interface SliceRow extends Slice {
+  /** uint96, base units, at most the allocation's cap. */
+  readonly fee: bigint
+  /** bytes32 */
+  readonly receiptsRoot: Hex
+  /** uint64 */
+  readonly receiptCount: bigint
+  /** What the order's verifier takes for a batch of this one settlement, with `close`. */
+  readonly evidence: Hex
+}
+
 /** Where signatures of the escrow are valid: the chain's live id, and the escrow's address. */
 export interface EscrowContext {
   readonly chainId: bigint

@@ -91,7 +91,7 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
     const ids = { expected: options.chainId.toString(), found: chain.chainId.toString() }
     throw new WrongChainError("The RPC's chain id", ids)
   }
-  const verifiers = await Promise.all(options.verifiers.map((verifier) => accept({ provider, node, verifier })))
+  const verifiers = await Promise.all(options.verifiers.map((verifier) => accept({ provider, node, escrow: options.escrow, verifier })))
   const store = await openSqliteStore({
     path: options.databasePath,
     identity: { node, escrow: options.escrow, chainId: chain.deploymentChainId },
@@ -140,11 +140,14 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
 async function accept(input: {
   readonly provider: JsonRpcProvider
   readonly node: Address
+  readonly escrow: Address
   readonly verifier: VerifierOptions
 }): Promise<AcceptedVerifier> {
-  const { provider, node } = input
+  const { provider, node, escrow } = input
   const { kind, address, signer, codeHash: configured } = input.verifier
-  const contract = kind === 'key' ? 'KeyReceiptVerifier' : 'TeeReceiptVerifier'
+  // The escrow is a KeyReceiptVerifier itself.
+  const keyContract = address === escrow ? 'InferenceEscrow' : 'KeyReceiptVerifier'
+  const contract = kind === 'key' ? keyContract : 'TeeReceiptVerifier'
   const codeHash = configured ?? (await knownCodeHash(provider, { contract, address }))
   if (kind === 'key') return acceptKeyVerifier({ address, codeHash, signer, node })
   if (signer.signer.kind !== 'rsa-pss')

@@ -5,12 +5,12 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {IFeePolicy} from "./interfaces/IFeePolicy.sol";
-import {IInferenceEscrow} from "./interfaces/IInferenceEscrow.sol";
-import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
-import {Credits} from "./libraries/Credits.sol";
-import {Shares} from "./libraries/Shares.sol";
-import {Terms} from "./types/WorkOrder.sol";
+import {IFeePolicy} from "../interfaces/IFeePolicy.sol";
+import {IInferenceEscrow} from "../interfaces/IInferenceEscrow.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
+import {Credits} from "../libraries/Credits.sol";
+import {Shares} from "../libraries/Shares.sol";
+import {Terms} from "../types/WorkOrder.sol";
 
 /// @title Payouts
 /// @notice The part of `InferenceEscrow` that owes: credits of addresses, models and the network, and their claims.
@@ -45,7 +45,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     /// @inheritdoc IInferenceEscrow
     function claimRoyalty(bytes32 modelId, address to) external nonReentrant returns (uint256 amount) {
         _requireEntitled(MODEL_REGISTRY.ownerOf(modelId), to);
-        amount = _royalties[modelId].empty();
+        (amount, ) = _royalties[modelId].empty();
         if (amount == 0) return 0;
         emit RoyaltyClaimed(modelId, to, amount);
 
@@ -55,11 +55,22 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     /// @inheritdoc IInferenceEscrow
     function claimNetwork(address to) external nonReentrant returns (uint256 amount) {
         _requireEntitled(FEE_POLICY.networkRecipient(), to);
-        amount = _networkCredit.empty();
+        (amount, ) = _networkCredit.empty();
         if (amount == 0) return 0;
         emit NetworkClaimed(to, amount);
 
         TOKEN.safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IInferenceEscrow
+    function collectNetwork(address[] calldata nodes) external nonReentrant returns (uint256 amount) {
+        for (uint256 i = 0; i < nodes.length; ++i) {
+            uint256 collected = _credits[nodes[i]].emptyNetwork();
+            if (collected == 0) continue;
+            amount += collected;
+            emit NetworkCollected(nodes[i], collected);
+        }
+        _networkCredit.add(amount, 0);
     }
 
     /// @inheritdoc IInferenceEscrow
@@ -77,44 +88,45 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
         return _networkCredit.value();
     }
 
-    /// @dev Credits each payee once per call, and calls nobody (F17); or pays the node at once all that it is owed.
-    function _credit(Terms calldata terms, Shares memory shares, bool claim_) internal {
+    /// @inheritdoc IInferenceEscrow
+    function networkCreditWith(address node) external view returns (uint256) {
+        return _credits[node].network;
+    }
+
+    /// @dev Credits each payee once per call, and calls nobody (F17).
+    function _credit(Terms calldata terms, Shares memory shares) internal {
         address node = terms.node;
-        uint256 claimed = 0;
-        _credits[terms.facilitator].add(shares.facilitator); // first: the node may be the facilitator
-        if (claim_) claimed = _credits[node].empty() + shares.node;
-        else _credits[node].add(shares.node);
-        if ((shares.node | shares.facilitator | shares.royalty | shares.network | claimed) == 0) return;
-        _royalties[terms.modelId].add(shares.royalty);
-        _networkCredit.add(shares.network);
-        emit FeesCredited(
-            node,
-            terms.facilitator,
-            terms.modelId,
-            shares.node,
-            shares.facilitator,
-            shares.royalty,
-            shares.network,
-            claimed
-        );
-
-        if (claimed != 0) TOKEN.safeTransfer(node, claimed);
+        if (shares.node | shares.network != 0) {
+            // Nodes of slices were paid, and there is none whose slot could hold the network's share.
+            if (node == address(0)) _networkCredit.add(shares.network, 0);
+            else _credits[node].add(shares.node, shares.network);
+            emit FeesCredited(node, shares.node, shares.network);
+        }
+        if (shares.facilitator | shares.royalty != 0) {
+            (address facilitator, bytes32 modelId) = (terms.facilitator, terms.modelId);
+            _credits[facilitator].add(shares.facilitator, 0);
+            _royalties[modelId].add(shares.royalty, 0);
+            emit SharesCredited(facilitator, modelId, shares.facilitator, shares.royalty);
+        }
     }
 
-    /// @dev A payer that the token refuses to pay must not block others, nor lose the money (F14).
-    function _refund(bytes32 orderId_, address payer, uint96 refund) internal {
-        if (refund == 0 || TOKEN.trySafeTransfer(payer, refund)) return;
-        _credits[payer].add(refund);
-        emit RefundCredited(orderId_, payer, refund);
+    /// @dev Who the token refuses to pay must not block others, nor lose the money (F14).
+    function _transferOrCredit(bytes32 id, address account, uint256 amount) internal {
+        if (amount == 0 || TOKEN.trySafeTransfer(account, amount)) return;
+        _credits[account].add(amount, 0);
+        emit TransferCredited(id, account, amount);
     }
 
-    function _payOut(address account, address to) private returns (uint256 amount) {
+    /// @dev Pays out what an account has earned; what the network has earned through it moves on.
+    function _payOut(address account, address to) internal returns (uint256 amount) {
         _requireRecipient(to);
-        amount = _credits[account].empty();
-        if (amount == 0) return 0;
-        emit Claimed(account, to, amount);
+        uint256 networkAmount;
+        (amount, networkAmount) = _credits[account].empty();
+        if (amount | networkAmount == 0) return 0;
+        _networkCredit.add(networkAmount, 0);
+        emit Claimed(account, to, amount, networkAmount);
 
-        TOKEN.safeTransfer(to, amount);
+        if (amount != 0) TOKEN.safeTransfer(to, amount);
     }
 
     function _requireEntitled(address entitled, address to) private view {
