@@ -8,44 +8,73 @@ interface Sabotage extends Patch {
 }
 
 const LIBRARIES = 'contracts/libraries'
-const ESCROW = 'contracts/InferenceEscrow.sol'
+const PARTS = 'contracts/escrow'
 const MODEL = 'test/proofs/AccountingModel.sol'
 
 const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'a row may go beyond the amount',
-    target: 'InferenceEscrow._settleRow',
-    file: ESCROW,
-    find: 'if (row.cumulativeFee() > state.amount()) return SkipReason.Overdrawn;',
+    target: 'Settling._settleRow',
+    file: `${PARTS}/Settling.sol`,
+    find: 'if (cumulativeFee > state.amount()) return SkipReason.Overdrawn;',
     replace: '',
   },
   {
     name: 'a closed order may be closed again',
-    target: 'InferenceEscrow._close',
-    file: ESCROW,
+    target: 'OrderBook._close',
+    file: `${PARTS}/OrderBook.sol`,
     find: 'require(!state.isClosed(), OrderClosed(id));',
     replace: '',
   },
   {
-    name: 'a function of its own writes an order',
-    target: 'InferenceEscrow.steps',
-    file: ESCROW,
-    find: '    // ---- views ----',
-    replace: '    function leak(bytes32 id) external { _orders[id] = OrderState.wrap(1); }',
+    name: 'whoever reclaims gets the rest',
+    target: 'OrderBook.reclaim',
+    file: `${PARTS}/OrderBook.sol`,
+    find: '_transferOrCredit(id, order.payer, refund); // to the payer, whoever calls (E6)',
+    replace: '_transferOrCredit(id, msg.sender, refund);',
   },
   {
-    name: 'whoever reclaims gets the rest',
-    target: 'InferenceEscrow.reclaim',
-    file: ESCROW,
-    find: '_refund(id, order.payer, refund); // to the payer, whoever calls (E6)',
-    replace: '_refund(id, msg.sender, refund);',
+    name: 'a facilitator may close over reserved slices',
+    target: 'OrderBook.release',
+    file: `${PARTS}/OrderBook.sol`,
+    find: 'require(reserved == 0, SlicesReserved(id, reserved));',
+    replace: 'reserved;',
+  },
+  {
+    name: 'a function of its own writes an order',
+    target: 'InferenceEscrow.steps',
+    file: `${PARTS}/OrderBook.sol`,
+    find: '    /// @dev Ends an order.',
+    replace:
+      '    function leak(bytes32 id) external { _orders[id].state = OrderState.wrap(1); }\n    /// @dev Ends an order.',
   },
   {
     name: 'a batch does not count what its last order brought',
-    target: 'InferenceEscrow.openBatch.2',
-    file: ESCROW,
-    find: 'sum += order.amount;',
-    replace: 'sum = order.amount;',
+    target: 'Opening.openBatch.2',
+    file: `${PARTS}/Opening.sol`,
+    find: 'sum += _record(id, node, one.order, fresh);',
+    replace: 'sum = _record(id, node, one.order, fresh);',
+  },
+  {
+    name: 'slices reserve more than is free',
+    target: 'Slices.allocate',
+    file: `${PARTS}/Slices.sol`,
+    find: 'require(sum <= free, AllocationTooLarge(id, sum, free));',
+    replace: '',
+  },
+  {
+    name: 'a slice keeps its bit',
+    target: 'Slices.settleSlices.1',
+    file: `${PARTS}/Slices.sol`,
+    find: 'batch.unsettled ^= 1 << index;',
+    replace: '',
+  },
+  {
+    name: 'a slice settles above its cap',
+    target: 'Slices.settleSlices.1',
+    file: `${PARTS}/Slices.sol`,
+    find: 'if (fee > batch.cap) return SkipReason.Overdrawn;',
+    replace: '',
   },
   {
     name: 'the refund forgets what was released',
@@ -70,16 +99,23 @@ const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a claim leaves its bucket full',
-    target: 'Payouts._payOut',
+    target: 'Credits.empty',
     file: `${LIBRARIES}/Credits.sol`,
-    find: 'if (amount != 0) self.plusOne = 1;',
+    find: '(self.plusOne, self.network) = (1, 0);',
+    replace: 'self.network = 0;',
+  },
+  {
+    name: "the network's part is lost at a claim",
+    target: 'Payouts._payOut',
+    file: `${PARTS}/Payouts.sol`,
+    find: '_networkCredit.add(networkAmount, 0);',
     replace: '',
   },
   {
     name: 'a refund that the token refuses is lost',
-    target: 'Payouts._refund',
-    file: 'contracts/Payouts.sol',
-    find: '_credits[payer].add(refund);',
+    target: 'Payouts._transferOrCredit',
+    file: `${PARTS}/Payouts.sol`,
+    find: '_credits[account].add(amount, 0);',
     replace: '',
   },
   {
@@ -95,6 +131,13 @@ const SABOTAGES: readonly Sabotage[] = [
     file: MODEL,
     find: 'return amount != 0 && !closed;',
     replace: 'return amount != 0;',
+  },
+  {
+    name: 'the model settles a slice above its cap',
+    target: 'RoutedOrder.neverPaysMoreThanSigned',
+    file: MODEL,
+    find: '&& fee <= cap',
+    replace: '',
   },
   {
     name: 'an order opens though no tokens arrived',

@@ -2,8 +2,8 @@ import type { ContractCode } from './compile.js'
 import { ProveError } from './errors.js'
 import { calledBy } from './yul/ast.js'
 import { execute, type Cut, type Ending } from './yul/execute.js'
-import { State } from './yul/state.js'
-import { all, any, FALSE, not, type Term, TRUE, unknown, word } from './yul/terms.js'
+import { type Effect, State } from './yul/state.js'
+import { add, all, any, FALSE, not, type Term, TRUE, unknownOf, word } from './yul/terms.js'
 
 /** Free memory starts far from everything that a proof places by hand. */
 const FREE_MEMORY = word(0x100000n)
@@ -12,9 +12,12 @@ const PANIC = word(0x4e487b71n)
 
 export type Returned = Extract<Ending, { kind: 'return' }>
 
+/** Names of functions with the sizes in bits of what they return. */
+export type Cuts = Readonly<Record<string, readonly number[]>>
+
 export interface RunOptions {
-  /** Functions that are not looked into: each call is noted as an effect, and returns so many unknown words. */
-  readonly cut?: Readonly<Record<string, number>>
+  /** Functions that are not looked into: each call is noted as an effect, and returns unknown words. */
+  readonly cut?: Cuts
   /** Functions whose calls are noted as effects too, and run. */
   readonly watch?: readonly string[]
   /** Readers that are not looked into either, with what each answers. */
@@ -22,6 +25,10 @@ export interface RunOptions {
   /** Words of memory at the start. */
   readonly memory?: readonly (readonly [address: bigint, value: Term])[]
 }
+
+/** Dynamic data is encoded into so many bytes here. How many they are is no matter of the accounting. */
+const ENCODED_SIZE = word(0x400n)
+const DYNAMIC_ENCODER = /^abi_encode_tuple_.*t_bytes_calldata_ptr/
 
 /** A contract's code under proof: runs its functions on terms, by their names in Solidity. */
 export class Subject {
@@ -43,6 +50,9 @@ export class Subject {
     const cuts = new Map<string, Cut>()
     for (const [each, results] of Object.entries(cut)) cuts.set(this.#code.find(each), noted(each, results))
     for (const [each, answer] of Object.entries(answers)) cuts.set(this.#code.find(each), () => [answer])
+    for (const encoder of this.#code.functions.keys()) {
+      if (DYNAMIC_ENCODER.test(encoder)) cuts.set(encoder, (_, [head = ENCODED_SIZE]) => [add(head, ENCODED_SIZE)])
+    }
     const watched = new Map(watch.map((each) => [this.#code.find(each), each]))
     return execute({ functions: this.#code.functions, cuts, watched }, this.#code.find(name), args, state)
   }
@@ -77,12 +87,13 @@ export class Subject {
   }
 }
 
-function noted(name: string, results: number): Cut {
+function noted(name: string, bits: readonly number[]): Cut {
   return (state, args) => {
-    const count = state.effects.length
-    state.effect(name, args)
-    // Each call answers anew: nothing is known of it, not even that it answers the same twice.
-    return Array.from({ length: results }, (_, index) => unknown(`${name}#${String(index)}`, word(BigInt(count))))
+    // Each call answers anew: nothing is known of its results but their size, nor that they are the same twice.
+    const position = word(BigInt(state.effects.length))
+    const results = bits.map((each, index) => unknownOf(each, `${name}#${String(index)}`, position))
+    state.effect(name, args, results)
+    return results
   }
 }
 
@@ -102,9 +113,9 @@ export function isPanic(ending: Ending): boolean {
   return ending.kind === 'revert' && ending.selector === PANIC
 }
 
-/** The arguments of the effects of one name, in order. */
-export function effects(ending: Ending, name: string): readonly (readonly Term[])[] {
-  return ending.state.effects.filter((each) => each.name === name).map((each) => each.args)
+/** The effects of one name, in order. */
+export function effects(ending: Ending, name: string): readonly Effect[] {
+  return ending.state.effects.filter((each) => each.name === name)
 }
 
 export function nth<T>(list: readonly T[], index: number): T {

@@ -1,9 +1,10 @@
 import { compileContract, type Patch } from './compile.js'
-import { CALLS } from './obligations/calls.js'
-import { ESCROW } from './obligations/escrow.js'
+import { OPENING } from './obligations/opening.js'
 import { ORDER_STATE } from './obligations/orderState.js'
 import { PAYOUTS } from './obligations/payouts.js'
+import { SETTLING } from './obligations/settling.js'
 import { SHARES } from './obligations/shares.js'
+import { SLICES } from './obligations/slices.js'
 import { STEPS } from './obligations/steps.js'
 import type { Obligation } from './obligations/types.js'
 import { checkModel, type Verdict } from './modelChecker.js'
@@ -61,9 +62,41 @@ export const MODELS: readonly Model[] = [
       closingNeverFails: { guarantees: 'E6', says: 'the rest of an open order is never negative, so closing works' },
     },
   },
+  {
+    file: 'test/proofs/RoutedOrder.sol',
+    contract: 'RoutedOrder',
+    asserts: {
+      neverReservesMoreThanSigned: {
+        guarantees: 'E2 E4',
+        says: 'what slices reserve and what they released stay within the amount together',
+      },
+      neverPaysMoreThanSigned: { guarantees: 'E4', says: 'all shares together stay within the amount' },
+      conserved: { guarantees: 'E7', says: 'of a closed routed order, shares and refund are the amount' },
+    },
+  },
+  {
+    file: 'test/proofs/Slice.sol',
+    contract: 'Slice',
+    asserts: {
+      staysReserved: { guarantees: 'E2', says: 'what a slice reserved stays reserved until it is settled' },
+      keepsFacilitatorFromClosing: {
+        guarantees: 'E2',
+        says: 'while a slice waits something is reserved, so the facilitator cannot close the order',
+      },
+      settledOnce: { guarantees: 'E5', says: 'a slice is settled at most once' },
+    },
+  },
 ]
 
-const OBLIGATIONS: readonly Obligation[] = [...STEPS, ...ORDER_STATE, ...SHARES, ...ESCROW, ...PAYOUTS, ...CALLS]
+const OBLIGATIONS: readonly Obligation[] = [
+  ...STEPS,
+  ...OPENING,
+  ...SETTLING,
+  ...SLICES,
+  ...PAYOUTS,
+  ...ORDER_STATE,
+  ...SHARES,
+]
 
 /** All that must be proved, whether or not anything still proves it. */
 export function targets(): readonly Target[] {

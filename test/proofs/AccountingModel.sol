@@ -20,4 +20,14 @@ library AccountingModel {
     function refundOf(uint256 amount, uint256 released) internal pure returns (uint256) {
         return amount - released;
     }
+
+    /// @notice What a routed order has for further slices.
+    function free(uint256 amount, uint256 reserved, uint256 released) internal pure returns (uint256) {
+        return amount - reserved - released;
+    }
+
+    /// @notice Whether a slice that is still to be settled may be, for this fee.
+    function settlesSlice(bool closed, uint256 cap, uint256 fee) internal pure returns (bool) {
+        return !closed && fee <= cap;
+    }
 }

@@ -21,7 +21,7 @@ contract Solvency {
     uint256 private _rests;
     uint256 private _credits;
 
-    /// @notice `open`, `openBatch`, `openFunded`: exactly the amount arrived.
+    /// @notice Every way to open: exactly the amount arrived.
     function open(bytes32 id, uint96 amount) external {
         require(_amount[id] == 0 && amount != 0);
         _balance += amount;
@@ -29,7 +29,8 @@ contract Solvency {
         _rests += amount;
     }
 
-    /// @notice A row of `settle`. One with `close` takes the next step too.
+    /// @notice A row of `settle`; one with `close` takes the step `close` too. Or a slice, whose fee raises what its order
+    /// released: `RoutedOrder` shows that it stays within the amount.
     function release(bytes32 id, uint96 total) external {
         uint256 released = _released[id];
         require(AccountingModel.releases(_amount[id], released, _closed[id], total));
@@ -48,21 +49,28 @@ contract Solvency {
         else _balance -= refund;
     }
 
-    /// @notice One credit at the end of `settle`.
+    /// @notice One credit at the end of `settle` or `settleSlices`. What the network earned through a node is a bucket of
+    /// its own here.
     function creditShare(bytes32 bucket, uint256 share) external {
         _pending -= share; // no part exceeds what was divided: the division's own proof
         _add(bucket, share);
     }
 
-    /// @notice The node's fee and credit leave at once, at the end of `settleWithClaim`.
-    function payNode(bytes32 node, uint256 share) external {
+    /// @notice A slice's node is paid at once, or credited where the token refuses.
+    function payNode(bytes32 node, uint256 share, bool refused) external {
         _pending -= share;
-        _balance -= _empty(node) + share;
+        if (refused) _add(node, share);
+        else _balance -= share;
     }
 
-    /// @notice `claim`, `claimTo`, `claimRoyalty`, `claimNetwork`.
+    /// @notice Every claim, that of `settleWithClaim` too.
     function claim(bytes32 bucket) external {
         _balance -= _empty(bucket);
+    }
+
+    /// @notice What the network earned through a node moves on to the network: at a claim, and by `collectNetwork`.
+    function move(bytes32 from, bytes32 to) external {
+        _add(to, _empty(from));
     }
 
     /// @notice Tokens that somebody sends without a call.

@@ -1,57 +1,7 @@
-import { isPanic, nth, possible, type Subject, violation } from '../subject.js'
-import {
-  add,
-  all,
-  atMost,
-  eq,
-  FALSE,
-  implies,
-  isTrue,
-  not,
-  sub,
-  type Term,
-  variable,
-  word,
-  ZERO,
-} from '../yul/terms.js'
+import { isPanic, nth, possible, violation } from '../subject.js'
+import { add, all, atMost, eq, FALSE, implies, not, sub, variable, ZERO } from '../yul/terms.js'
+import { fieldsOf, MAX_96, sameButReleased } from './common.js'
 import type { Obligation } from './types.js'
-
-const MAX_96 = word((1n << 96n) - 1n)
-
-/** The members of an order's word, as the contract's own readers give them. */
-export interface Fields {
-  readonly amount: Term
-  readonly released: Term
-  readonly networkBps: Term
-  readonly royaltyBps: Term
-  readonly openedAt: Term
-  /** A truth value, as the next one. */
-  readonly closed: Term
-  readonly known: Term
-}
-
-export function fieldsOf(subject: Subject, state: Term): Fields {
-  const read = (name: string): Term => subject.value(`OrderStateLib.${name}`, state)
-  return {
-    amount: read('amount'),
-    released: read('released'),
-    networkBps: read('networkBps'),
-    royaltyBps: read('royaltyBps'),
-    openedAt: read('openedAt'),
-    closed: isTrue(read('isClosed')),
-    known: isTrue(read('isKnown')),
-  }
-}
-
-/** Whether nothing differs between two orders but what was released. */
-export function sameButReleased(a: Fields, b: Fields): Term {
-  return all(
-    eq(a.amount, b.amount),
-    eq(a.networkBps, b.networkBps),
-    eq(a.royaltyBps, b.royaltyBps),
-    eq(a.openedAt, b.openedAt),
-  )
-}
 
 const state = variable('state')
 
@@ -62,12 +12,9 @@ export const ORDER_STATE: readonly Obligation[] = [
     says: 'a new order holds the amount, the shares and the time that it was given, and has released nothing',
     encoding: 'bits',
     claim: (subject) => {
-      const [amount, networkBps, royaltyBps, openedAt] = [
-        variable('amount', 96),
-        variable('networkBps', 16),
-        variable('royaltyBps', 16),
-        variable('openedAt', 32),
-      ]
+      const amount = variable('amount', 96)
+      const [networkBps, royaltyBps] = [variable('networkBps', 16), variable('royaltyBps', 16)]
+      const openedAt = variable('openedAt', 32)
       const fresh = subject.value('OrderStateLib.create', networkBps, royaltyBps, openedAt)
       const fields = fieldsOf(subject, subject.value('OrderStateLib.withAmount', fresh, amount))
       const right = all(
@@ -100,15 +47,15 @@ export const ORDER_STATE: readonly Obligation[] = [
     says: 'closing gives back the amount less what was released, marks the order closed and changes nothing else; it fails only where more than the amount was released',
     encoding: 'bits',
     claim: (subject) => {
-      const before = fieldsOf(subject, state)
+      const old = fieldsOf(subject, state)
       const endings = subject.run('OrderStateLib.close', [state])
       return {
         never: violation(endings, (ending) => {
-          const covered = atMost(before.released, before.amount)
+          const covered = atMost(old.released, old.amount)
           if (ending.kind === 'revert') return isPanic(ending) ? not(covered) : FALSE
           const after = fieldsOf(subject, nth(ending.values, 0))
-          const refund = sub(before.amount, before.released)
-          return all(covered, after.closed, sameButReleased(before, after), eq(nth(ending.values, 1), refund))
+          const refund = sub(old.amount, old.released)
+          return all(covered, after.closed, sameButReleased(old, after), eq(nth(ending.values, 1), refund))
         }),
         possible: possible(endings),
       }
@@ -117,7 +64,7 @@ export const ORDER_STATE: readonly Obligation[] = [
   {
     name: 'OrderState.isClosed',
     guarantees: 'E4 E5',
-    says: 'an order is closed when released is all ones, and an order within its amount is closed by that only where it is spent',
+    says: 'an order is closed when released is all ones, and one within its amount reads as closed by that only where it is spent',
     encoding: 'bits',
     claim: (subject) => {
       const fields = fieldsOf(subject, state)
@@ -136,12 +83,15 @@ export const ORDER_STATE: readonly Obligation[] = [
     encoding: 'bits',
     claim: (subject) => {
       const { networkBps, royaltyBps } = fieldsOf(subject, state)
-      const snapshot = subject.value('OrderStateLib.snapshot', state)
-      const split = subject.values('OrderStateLib.split', snapshot)
+      const facilitatorBps = variable('facilitatorBps', 16)
+      const split = subject.values('OrderStateLib.split', subject.value('OrderStateLib.snapshot', state))
       const right = all(
         eq(nth(split, 0), networkBps),
         eq(nth(split, 1), royaltyBps),
-        eq(subject.value('OrderStateLib.sum', snapshot), add(networkBps, royaltyBps)),
+        eq(
+          subject.value('OrderStateLib.poolBps', state, facilitatorBps),
+          add(add(networkBps, royaltyBps), facilitatorBps),
+        ),
       )
       return { never: not(right), possible: right }
     },

@@ -1,16 +1,19 @@
-import { effects, isPanic, nth, possible, type RunOptions, type Subject, violation } from '../subject.js'
+import { ProveError } from '../errors.js'
+import { type Cuts, effects, isPanic, nth, possible, type RunOptions, type Subject, violation } from '../subject.js'
 import type { Ending } from '../yul/execute.js'
 import {
   add,
   all,
   any,
   atMost,
+  bitAnd,
   eq,
   FALSE,
-  implies,
   isTrue,
   ite,
   not,
+  ONE,
+  shiftRight,
   sub,
   type Term,
   TRUE,
@@ -19,17 +22,28 @@ import {
   word,
   ZERO,
 } from '../yul/terms.js'
+import { before, calls, cleanTerms, type Expected, firstCall, onlyWrites, terms, TERMS } from './common.js'
 import type { Obligation } from './types.js'
 
 const SHARES_AT = 0x20000n
 const POINTER = word(SHARES_AT)
-const TERMS_AT = 0x1000n
-const TERMS = word(TERMS_AT)
+const NODES_AT = 0x4000n
+
+const ADD = 'Credits.add'
+const EMPTY = 'Credits.empty'
+const EMPTY_NETWORK = 'Credits.emptyNetwork'
 const TRANSFER = 'SafeERC20.safeTransfer'
 const TRY_TRANSFER = 'SafeERC20.trySafeTransfer'
+const MONEY = [ADD, EMPTY, EMPTY_NETWORK, TRANSFER, TRY_TRANSFER]
 
-/** What a bucket holds at most, plus one: credits are backed by tokens, and no supply comes near 2^128 base units. */
-const SUPPLY = word(1n << 128n)
+/** The bucket's functions, which have laws of their own, and transfers. */
+const CUT: Cuts = {
+  [ADD]: [],
+  [EMPTY]: [128, 128],
+  [EMPTY_NETWORK]: [128],
+  [TRANSFER]: [],
+  [TRY_TRANSFER]: [1],
+}
 
 const shares = {
   node: variable('shares.node', 128),
@@ -44,237 +58,276 @@ const MEMORY: RunOptions['memory'] = [
   [SHARES_AT + 0x60n, shares.network],
 ]
 
-const terms = {
-  node: unknown('calldata', word(TERMS_AT)),
-  facilitator: unknown('calldata', word(TERMS_AT + 0x20n)),
-  modelId: unknown('calldata', word(TERMS_AT + 0xa0n)),
-}
-
-/** `OrderHash.terms` refuses terms with bits beyond a member's type. */
-const cleanTerms = all(isAddress(terms.node), isAddress(terms.facilitator))
-
-function isAddress(word_: Term): Term {
-  return atMost(word_, word((1n << 160n) - 1n))
-}
-
-/** What a bucket's word is worth. `Credits.value` is proved to read the same. */
-function worth(plusOne: Term): Term {
-  return ite(eq(plusOne, ZERO), ZERO, sub(plusOne, word(1n)))
-}
-
-/** A bucket before a call, by its slot. */
-function held(slot: Term): Term {
-  return worth(unknown('storage', slot))
-}
-
-/** A bucket after a call. */
-function holds(ending: Ending, slot: Term): Term {
-  return worth(ending.state.read('storage', slot))
-}
-
-function withinSupply(...slots: readonly Term[]): Term {
-  return all(...slots.map((slot) => atMost(unknown('storage', slot), SUPPLY)))
-}
-
-/** The slot that a view of the contract reads, so that nothing here repeats the layout of storage. */
-function slotOf(subject: Subject, view: string, ...key: readonly Term[]): Term {
-  const [ending] = subject.run(view, key, { cut: { 'Credits.value': 1 } })
-  return ending === undefined ? ZERO : nth(nth(effects(ending, 'Credits.value'), 0), 0)
-}
-
-function onlyWrites(ending: Ending, ...slots: readonly Term[]): Term {
-  return all(...ending.state.written().map(({ key }) => any(...slots.map((slot) => eq(slot, key)))))
-}
-
-/** Whether exactly this left: one transfer of the whole amount, or none where it is zero. */
-function transfers(ending: Ending, to: Term, amount: Term): Term {
-  const made = effects(ending, TRANSFER)
-  if (made.length === 0) return eq(amount, ZERO)
-  if (made.length > 1) return FALSE
-  const args = nth(made, 0)
-  return all(not(eq(amount, ZERO)), eq(nth(args, 1), to), eq(nth(args, 2), amount))
-}
-
 const bucket = variable('bucket')
+const LOW = word((1n << 128n) - 1n)
+const HALF = word(1n << 127n)
+
+/** What a bucket's word is worth to its account, and to the network. */
+function worth(packed: Term): { readonly own: Term; readonly network: Term } {
+  const plusOne = bitAnd(packed, LOW)
+  return { own: ite(eq(plusOne, ZERO), ZERO, sub(plusOne, ONE)), network: shiftRight(packed, word(128n)) }
+}
+
+function afterwards(ending: Ending): ReturnType<typeof worth> {
+  return worth(ending.state.read('storage', bucket))
+}
 
 const CREDITS: readonly Obligation[] = [
   {
     name: 'Credits.value',
     guarantees: 'E1',
-    says: 'a bucket is worth its word less one, and an untouched one nothing; reading never fails',
-    encoding: 'integers',
+    says: "a bucket's own part is worth its number less one, and that of an untouched one nothing; reading never fails",
+    encoding: 'bits',
     claim: (subject) => {
       const endings = subject.run('Credits.value', [bucket])
       return {
         never: violation(endings, (ending) =>
-          ending.kind === 'return' ? eq(nth(ending.values, 0), held(bucket)) : FALSE,
+          ending.kind === 'return' ? eq(nth(ending.values, 0), worth(before(bucket)).own) : FALSE,
         ),
         possible: possible(endings),
       }
     },
   },
   {
-    name: 'Credits.add',
+    name: ADD,
     guarantees: 'E1 E7',
-    says: 'a credit raises its own bucket by its amount, whatever the bucket went through before, and writes nothing else',
-    encoding: 'integers',
+    says: 'a credit raises both parts of its own bucket by what is said, whatever the bucket went through before, and writes nothing else',
+    encoding: 'bits',
     claim: (subject) => {
-      const amount = variable('amount', 128)
-      const endings = subject.run('Credits.add', [bucket, amount])
-      const wrong = violation(endings, (ending) =>
-        ending.kind === 'return'
-          ? all(eq(holds(ending, bucket), add(held(bucket), amount)), onlyWrites(ending, bucket))
-          : FALSE,
-      )
-      return { never: all(withinSupply(bucket), wrong), possible: all(withinSupply(bucket), possible(endings)) }
+      const [amount, networkAmount] = [variable('amount', 127), variable('networkAmount', 127)]
+      const old = worth(before(bucket))
+      // No supply comes near half of what a part can hold.
+      const assumed = all(atMost(add(old.own, amount), HALF), atMost(add(old.network, networkAmount), HALF))
+      const endings = subject.run(ADD, [bucket, amount, networkAmount])
+      const wrong = violation(endings, (ending) => {
+        if (ending.kind === 'revert') return FALSE
+        const { own, network } = afterwards(ending)
+        const right = all(eq(own, add(old.own, amount)), eq(network, add(old.network, networkAmount)))
+        return all(right, onlyWrites(ending, bucket))
+      })
+      return { never: all(assumed, wrong), possible: all(assumed, possible(endings)) }
     },
   },
   {
-    name: 'Credits.empty',
+    name: EMPTY,
     guarantees: 'E1 E5',
-    says: 'emptying a bucket gives what it is worth and leaves nothing in it',
-    encoding: 'integers',
+    says: 'emptying a bucket gives what both parts are worth and leaves nothing in it',
+    encoding: 'bits',
     claim: (subject) => {
-      const endings = subject.run('Credits.empty', [bucket])
+      const old = worth(before(bucket))
+      const endings = subject.run(EMPTY, [bucket])
       return {
-        never: violation(endings, (ending) =>
-          ending.kind === 'return'
-            ? all(eq(nth(ending.values, 0), held(bucket)), eq(holds(ending, bucket), ZERO), onlyWrites(ending, bucket))
-            : FALSE,
-        ),
+        never: violation(endings, (ending) => {
+          if (ending.kind === 'revert') return FALSE
+          const { own, network } = afterwards(ending)
+          const given = all(eq(nth(ending.values, 0), old.own), eq(nth(ending.values, 1), old.network))
+          return all(given, eq(own, ZERO), eq(network, ZERO), onlyWrites(ending, bucket))
+        }),
+        possible: possible(endings),
+      }
+    },
+  },
+  {
+    name: EMPTY_NETWORK,
+    guarantees: 'E1 E5',
+    says: "taking out the network's part gives what it is worth, leaves nothing in it, and leaves the account its own",
+    encoding: 'bits',
+    claim: (subject) => {
+      const old = worth(before(bucket))
+      const endings = subject.run(EMPTY_NETWORK, [bucket])
+      return {
+        never: violation(endings, (ending) => {
+          if (ending.kind === 'revert') return FALSE
+          const { own, network } = afterwards(ending)
+          const given = eq(nth(ending.values, 0), old.network)
+          return all(given, eq(own, old.own), eq(network, ZERO), onlyWrites(ending, bucket))
+        }),
         possible: possible(endings),
       }
     },
   },
 ]
 
+/** The slot of the bucket that a view of the contract reads, so that nothing here repeats the layout of storage. */
+function slotOf(subject: Subject, view: string, ...key: readonly Term[]): Term {
+  const [ending] = subject.run(view, key, { cut: { 'Credits.value': [256] } })
+  const slot = ending === undefined ? undefined : firstCall(ending, 'Credits.value')?.args[0]
+  if (slot === undefined) throw new ProveError(`${view} must read one bucket`)
+  return slot
+}
+
+/** Whether one of these ways of dealing with money was gone, whole and in its order, under its condition. */
+function oneOf(ending: Ending, ways: readonly (readonly [when: Term, expected: readonly Expected[]])[]): Term {
+  return all(any(...ways.map(([when, expected]) => all(when, calls(ending, MONEY, expected)))), onlyWrites(ending))
+}
+
+function credits(slot: Term, amount: Term, networkAmount: Term = ZERO): Expected {
+  return { name: ADD, args: [slot, amount, networkAmount] }
+}
+
+/** A claim: what is taken out of a bucket that holds nothing for the network. */
+function paysOut(subject: Subject, { name, args, slot, to }: Claim): ReturnType<Obligation['claim']> {
+  const endings = subject.run(name, args, { cut: CUT })
+  return {
+    never: violation(endings, (ending) => {
+      if (ending.kind === 'revert') return isPanic(ending) ? FALSE : TRUE
+      const amount = firstCall(ending, EMPTY)?.results[0] ?? ZERO
+      const emptied = { name: EMPTY, args: [slot] }
+      return all(
+        eq(nth(ending.values, 0), amount),
+        oneOf(ending, [
+          [eq(amount, ZERO), [emptied]],
+          [not(eq(amount, ZERO)), [emptied, { name: TRANSFER, args: [undefined, to, amount] }]],
+        ]),
+      )
+    }),
+    possible: possible(endings, (ending) => (effects(ending, TRANSFER).length > 0 ? TRUE : FALSE)),
+  }
+}
+
+interface Claim {
+  readonly name: string
+  readonly args: readonly Term[]
+  readonly slot: Term
+  readonly to: Term
+}
+
+function collects(subject: Subject, count: bigint): ReturnType<Obligation['claim']> {
+  const network = slotOf(subject, 'Payouts.networkCredit')
+  const nodes = Array.from({ length: Number(count) }, (_, index) =>
+    unknown('calldata', word(NODES_AT + BigInt(index) * 0x20n)),
+  )
+  const slots = nodes.map((node) => slotOf(subject, 'Payouts.credits', node))
+  const endings = subject.run('Payouts.collectNetwork', [word(NODES_AT), word(count)], { cut: CUT })
+  return {
+    never: violation(endings, (ending) => {
+      if (ending.kind === 'revert') return isPanic(ending) ? FALSE : TRUE
+      const sum = effects(ending, EMPTY_NETWORK)
+        .map(({ results }) => nth(results, 0))
+        .reduce(add, ZERO)
+      const emptied = slots.map((slot) => ({ name: EMPTY_NETWORK, args: [slot] }))
+      return all(eq(nth(ending.values, 0), sum), oneOf(ending, [[TRUE, [...emptied, credits(network, sum)]]]))
+    }),
+    possible: possible(endings),
+  }
+}
+
 const STEPS: readonly Obligation[] = [
   {
     name: 'Payouts._credit',
     guarantees: 'E1 E7',
-    says: 'each payee is credited its share, all of it and nothing else, even where node and facilitator are one; with a claim the node is paid its share and its credit, and nobody else is paid',
-    encoding: 'integers',
+    says: "each payee is credited its share, whole, once, and nothing else is: the network's share at the node, or where there is none, at the network",
+    encoding: 'bits',
     claim: (subject) => {
-      const claim = variable('claim', 1)
-      const node = slotOf(subject, 'Payouts.credits', terms.node)
-      const facilitator = slotOf(subject, 'Payouts.credits', terms.facilitator)
-      const royalty = slotOf(subject, 'Payouts.royalties', terms.modelId)
-      const network = slotOf(subject, 'Payouts.networkCredit')
-      const endings = subject.run('Payouts._credit', [TERMS, POINTER, claim], {
-        memory: MEMORY,
-        cut: { [TRANSFER]: 0 },
+      const endings = subject.run('Payouts._credit', [TERMS, POINTER], { memory: MEMORY, cut: CUT })
+      const network = credits(slotOf(subject, 'Payouts.networkCredit'), shares.network)
+      const node = credits(slotOf(subject, 'Payouts.credits', terms.node), shares.node, shares.network)
+      const others = [
+        credits(slotOf(subject, 'Payouts.credits', terms.facilitator), shares.facilitator),
+        credits(slotOf(subject, 'Payouts.royalties', terms.modelId), shares.royalty),
+      ]
+      const routed = eq(terms.node, ZERO)
+      const noFirst = all(eq(shares.node, ZERO), eq(shares.network, ZERO))
+      const noOthers = all(eq(shares.facilitator, ZERO), eq(shares.royalty, ZERO))
+      // A routed order's nodes were paid one by one: `addSlice` leaves nothing for the node in the sum.
+      const assumed = all(cleanTerms, any(not(routed), eq(shares.node, ZERO)))
+      const wrong = violation(endings, (ending) => {
+        if (ending.kind === 'revert') return FALSE
+        return oneOf(ending, [
+          [all(noFirst, noOthers), []],
+          [all(noFirst, not(noOthers)), others],
+          [all(not(noFirst), routed, noOthers), [network]],
+          [all(not(noFirst), routed, not(noOthers)), [network, ...others]],
+          [all(not(noFirst), not(routed), noOthers), [node]],
+          [all(not(noFirst), not(routed), not(noOthers)), [node, ...others]],
+        ])
       })
-      const assumed = all(cleanTerms, withinSupply(node, facilitator, royalty, network))
-      const both = eq(terms.node, terms.facilitator)
-      const owed = add(add(held(node), shares.node), ite(both, shares.facilitator, ZERO))
-      const claimed = isTrue(claim)
-      return {
-        never: all(
-          assumed,
-          violation(endings, (ending) => {
-            if (ending.kind === 'revert') return FALSE
-            return all(
-              eq(holds(ending, node), ite(claimed, ZERO, owed)),
-              implies(not(both), eq(holds(ending, facilitator), add(held(facilitator), shares.facilitator))),
-              eq(holds(ending, royalty), add(held(royalty), shares.royalty)),
-              eq(holds(ending, network), add(held(network), shares.network)),
-              onlyWrites(ending, node, facilitator, royalty, network),
-              transfers(ending, terms.node, ite(claimed, owed, ZERO)),
-            )
-          }),
-        ),
-        possible: all(assumed, claimed, possible(endings)),
-      }
+      return { never: all(assumed, wrong), possible: all(assumed, routed, not(noFirst), possible(endings)) }
     },
   },
   {
-    name: 'Payouts._refund',
+    name: 'Payouts._transferOrCredit',
     guarantees: 'E1 E6 E7',
-    says: "a refund leaves to the payer, or becomes the payer's credit where the token refuses: one of the two, whole",
-    encoding: 'integers',
+    says: "an amount leaves to its account, or becomes the account's credit where the token refuses: one of the two, whole",
+    encoding: 'bits',
     claim: (subject) => {
-      const payer = variable('payer', 160)
-      const refund = variable('refund', 96)
-      const slot = slotOf(subject, 'Payouts.credits', payer)
-      const endings = subject.run('Payouts._refund', [variable('id'), payer, refund], { cut: { [TRY_TRANSFER]: 1 } })
+      const [account, amount] = [variable('account', 160), variable('amount', 128)]
+      const endings = subject.run('Payouts._transferOrCredit', [variable('id'), account, amount], { cut: CUT })
+      const tried = { name: TRY_TRANSFER, args: [undefined, account, amount] }
+      const credited = credits(slotOf(subject, 'Payouts.credits', account), amount)
       return {
-        never: all(
-          withinSupply(slot),
-          violation(endings, (ending) => {
-            if (ending.kind === 'revert') return FALSE
-            const credited = sub(holds(ending, slot), held(slot))
-            const tried = effects(ending, TRY_TRANSFER)
-            if (tried.length === 0) return all(eq(refund, ZERO), eq(credited, ZERO), onlyWrites(ending))
-            if (tried.length > 1) return FALSE
-            const args = nth(tried, 0)
-            const success = isTrue(unknown(`${TRY_TRANSFER}#0`, ZERO))
-            return all(
-              eq(nth(args, 1), payer),
-              eq(nth(args, 2), refund),
-              eq(credited, ite(success, ZERO, refund)),
-              onlyWrites(ending, slot),
-            )
-          }),
-        ),
-        possible: all(
-          withinSupply(slot),
-          possible(endings, (ending) => (onlyWrites(ending) === TRUE ? FALSE : TRUE)),
-        ),
+        never: violation(endings, (ending) => {
+          if (ending.kind === 'revert') return FALSE
+          const success = isTrue(firstCall(ending, TRY_TRANSFER)?.results[0] ?? ZERO)
+          return oneOf(ending, [
+            [eq(amount, ZERO), []],
+            [all(not(eq(amount, ZERO)), success), [tried]],
+            [all(not(eq(amount, ZERO)), not(success)), [tried, credited]],
+          ])
+        }),
+        possible: possible(endings, (ending) => (effects(ending, ADD).length > 0 ? TRUE : FALSE)),
       }
     },
   },
   {
     name: 'Payouts._payOut',
     guarantees: 'E1 E5',
-    says: 'a claim pays out exactly what it takes out of its bucket',
-    encoding: 'integers',
+    says: "a claim pays out exactly the account's own part of its bucket, and hands the network's part on, whole",
+    encoding: 'bits',
     claim: (subject) => {
       const [account, to] = [variable('account', 160), variable('to', 160)]
-      const slot = slotOf(subject, 'Payouts.credits', account)
-      const endings = subject.run('Payouts._payOut', [account, to], { cut: { [TRANSFER]: 0 } })
-      return { never: violation(endings, paysOut(slot, to)), possible: possible(endings, paidSomething) }
+      const endings = subject.run('Payouts._payOut', [account, to], { cut: CUT })
+      const emptied = { name: EMPTY, args: [slotOf(subject, 'Payouts.credits', account)] }
+      const network = slotOf(subject, 'Payouts.networkCredit')
+      return {
+        never: violation(endings, (ending) => {
+          if (ending.kind === 'revert') return isPanic(ending) ? FALSE : TRUE
+          const [amount = ZERO, networkAmount = ZERO] = firstCall(ending, EMPTY)?.results ?? []
+          const handedOn = credits(network, networkAmount)
+          const paid = { name: TRANSFER, args: [undefined, to, amount] }
+          const [noAmount, noNetwork] = [eq(amount, ZERO), eq(networkAmount, ZERO)]
+          return all(
+            eq(nth(ending.values, 0), amount),
+            oneOf(ending, [
+              [all(noAmount, noNetwork), [emptied]],
+              [all(noAmount, not(noNetwork)), [emptied, handedOn]],
+              [not(noAmount), [emptied, handedOn, paid]],
+            ]),
+          )
+        }),
+        possible: possible(endings, (ending) => (effects(ending, TRANSFER).length > 0 ? TRUE : FALSE)),
+      }
     },
   },
   {
     name: 'Payouts.claimRoyalty',
     guarantees: 'E1 E5',
     says: 'a royalty claim pays out exactly what it takes out of its bucket',
-    encoding: 'integers',
+    encoding: 'bits',
     claim: (subject) => {
       const [modelId, to] = [variable('modelId'), variable('to', 160)]
       const slot = slotOf(subject, 'Payouts.royalties', modelId)
-      const endings = subject.run('Payouts.claimRoyalty', [modelId, to], { cut: { [TRANSFER]: 0 } })
-      return { never: violation(endings, paysOut(slot, to)), possible: possible(endings, paidSomething) }
+      return paysOut(subject, { name: 'Payouts.claimRoyalty', args: [modelId, to], slot, to })
     },
   },
   {
     name: 'Payouts.claimNetwork',
     guarantees: 'E1 E5',
     says: "a claim of the network's share pays out exactly what it takes out of its bucket",
-    encoding: 'integers',
+    encoding: 'bits',
     claim: (subject) => {
       const to = variable('to', 160)
       const slot = slotOf(subject, 'Payouts.networkCredit')
-      const endings = subject.run('Payouts.claimNetwork', [to], { cut: { [TRANSFER]: 0 } })
-      return { never: violation(endings, paysOut(slot, to)), possible: possible(endings, paidSomething) }
+      return paysOut(subject, { name: 'Payouts.claimNetwork', args: [to], slot, to })
     },
   },
+  ...[0n, 1n, 2n].map((count) => ({
+    name: `Payouts.collectNetwork.${String(count)}`,
+    guarantees: 'E1 E5 E7',
+    says: `collecting from ${String(count)} nodes moves the network's part of each bucket, whole, to the network's own, and pays nobody`,
+    encoding: 'bits' as const,
+    claim: (subject: Subject) => collects(subject, count),
+  })),
 ]
-
-function paysOut(slot: Term, to: Term): (ending: Ending) => Term {
-  return (ending) => {
-    if (ending.kind === 'revert') return isPanic(ending) ? FALSE : TRUE
-    return all(
-      eq(nth(ending.values, 0), held(slot)),
-      eq(holds(ending, slot), ZERO),
-      onlyWrites(ending, slot),
-      transfers(ending, to, held(slot)),
-    )
-  }
-}
-
-function paidSomething(ending: Ending): Term {
-  return effects(ending, TRANSFER).length > 0 ? TRUE : FALSE
-}
 
 export const PAYOUTS: readonly Obligation[] = [...CREDITS, ...STEPS]

@@ -15,14 +15,11 @@ import {
   ZERO,
 } from '../yul/terms.js'
 import type { Ending } from '../yul/execute.js'
+import { CAPS } from './common.js'
 import type { Obligation } from './types.js'
 
 const SHARES_AT = 0x20000n
 const POINTER = word(SHARES_AT)
-
-const MAX_NETWORK_BPS = word(1_000n)
-const MAX_ROYALTY_BPS = word(2_000n)
-const MAX_FACILITATOR_BPS = word(2_000n)
 
 /** The members of `Shares`, in order. Sums over a call stay below 2^128: 2^32 rows of 2^96 at most. */
 const MEMBERS = ['node', 'facilitator', 'royalty', 'network', 'pool'] as const
@@ -67,17 +64,21 @@ function total(sums: Sums): Term {
 function withinCaps(subject: Subject, snapshot_: Term): Term {
   const split = subject.values('OrderStateLib.split', snapshot_)
   return all(
-    atMost(nth(split, 0), MAX_NETWORK_BPS),
-    atMost(nth(split, 1), MAX_ROYALTY_BPS),
-    atMost(facilitatorBps, MAX_FACILITATOR_BPS),
+    atMost(nth(split, 0), CAPS.network),
+    atMost(nth(split, 1), CAPS.royalty),
+    atMost(facilitatorBps, CAPS.facilitator),
   )
+}
+
+/** `OrderStateLib.poolBps`, by its law, of an order with a snapshot. */
+function poolBps(subject: Subject, snapshot_: Term): Term {
+  const split = subject.values('OrderStateLib.split', snapshot_)
+  return add(add(nth(split, 0), nth(split, 1)), facilitatorBps)
 }
 
 /** The pool is empty where nobody but the node has a share. Holds at first, and `add` and `divide` keep it. */
 function poolHasPayees(subject: Subject, pool: Term, snapshot_: Term): Term {
-  const split = subject.values('OrderStateLib.split', snapshot_)
-  const bps = add(add(nth(split, 0), nth(split, 1)), facilitatorBps)
-  return implies(not(eq(pool, ZERO)), not(eq(bps, ZERO)))
+  return implies(not(eq(pool, ZERO)), not(eq(poolBps(subject, snapshot_), ZERO)))
 }
 
 export const SHARES: readonly Obligation[] = [
@@ -125,7 +126,11 @@ export const SHARES: readonly Obligation[] = [
       const fees = sub(cumulativeFee, released)
       const endings = subject.run('SharesLib.add', [POINTER, variable('state'), cumulativeFee, facilitatorBps], {
         memory: MEMORY,
-        answers: { 'OrderStateLib.snapshot': orderSnapshot, 'OrderStateLib.released': released },
+        answers: {
+          'OrderStateLib.snapshot': orderSnapshot,
+          'OrderStateLib.released': released,
+          'OrderStateLib.poolBps': poolBps(subject, orderSnapshot),
+        },
       })
       const assumed = all(
         withinCaps(subject, snapshot),
@@ -149,6 +154,38 @@ export const SHARES: readonly Obligation[] = [
           }),
         ),
         possible: all(assumed, possible(endings), lessThan(released, cumulativeFee)),
+      }
+    },
+  },
+  {
+    name: 'Shares.addSlice',
+    guarantees: 'E1 E4 E7',
+    says: "a slice's fee is split between its node and the pool without loss, and neither part is negative",
+    encoding: 'integers',
+    claim: (subject) => {
+      const fee = variable('fee', 96)
+      const bps = poolBps(subject, snapshot)
+      const endings = subject.run('SharesLib.addSlice', [POINTER, fee, bps], { memory: MEMORY })
+      const assumed = all(withinCaps(subject, snapshot), poolHasPayees(subject, before.pool, snapshot))
+      return {
+        never: all(
+          assumed,
+          violation(endings, (ending) => {
+            if (ending.kind === 'revert') return FALSE
+            const [nodeFee, now] = [nth(ending.values, 0), after(ending)]
+            return all(
+              atMost(nodeFee, fee),
+              eq(add(nodeFee, now.pool), add(before.pool, fee)),
+              eq(now.node, before.node),
+              eq(now.network, before.network),
+              eq(now.royalty, before.royalty),
+              eq(now.facilitator, before.facilitator),
+              eq(snapshotAfter(ending), snapshot),
+              poolHasPayees(subject, now.pool, snapshot),
+            )
+          }),
+        ),
+        possible: all(assumed, possible(endings), lessThan(ZERO, fee)),
       }
     },
   },

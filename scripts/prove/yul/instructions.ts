@@ -20,6 +20,7 @@ import {
   sub,
   type Term,
   unknown,
+  unknownOf,
   variable,
   word,
   ZERO,
@@ -108,12 +109,10 @@ export function runInstruction(name: string, args: readonly Term[], state: State
     case 'returndatacopy': // of what an unsuccessful call said, on the way to a revert
       state.effect(name, args)
       return values()
-    case 'staticcall': {
-      const count = word(BigInt(state.effects.length))
-      state.effect('staticcall', [b])
-      if (nth(args, 5) !== ZERO) state.store(nth(args, 4), unknown('staticcall.answer', count))
-      return values(fromBool(isTrue(unknown('staticcall.success', count))))
-    }
+    case 'call': // has seven arguments, the second of them whom to call
+      return values(called(name, state, [b, nth(args, 2)], [nth(args, 5), nth(args, 6)]))
+    case 'staticcall': // has no value to send
+      return values(called(name, state, [b], [nth(args, 4), nth(args, 5)]))
     case 'log0':
     case 'log1':
     case 'log2':
@@ -130,6 +129,15 @@ export function runInstruction(name: string, args: readonly Term[], state: State
     default:
       throw new ProveError(`the instruction ${name} is not known here: cut off the function that holds it`)
   }
+}
+
+/** A call of another contract: it succeeds or not, and answers with one word that may be anything. */
+function called(name: string, state: State, args: readonly Term[], [at, size]: readonly [Term, Term]): Term {
+  const position = word(BigInt(state.effects.length))
+  const [success, answer] = [unknownOf(1, `${name}.success`, position), unknown(`${name}.answer`, position)]
+  state.effect(name, args, [success, answer])
+  if (size !== ZERO) state.store(at, answer)
+  return success
 }
 
 function nth(args: readonly Term[], index: number): Term {

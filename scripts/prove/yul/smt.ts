@@ -112,7 +112,9 @@ export function toSmtLib(formula: Term, encoding: Encoding): string {
       const name = `t${String(term.id)}`
       lines.push(`(define-fun ${name} () ${sortOf(term.sort, encoding)} ${written})`)
       if (term.op === 'unknown' && encoding === 'integers') {
-        lines.push(`(assert (and (<= 0 ${name}) (<= ${name} ${String(MAX_WORD)})))`)
+        lines.push(`(assert (and (<= 0 ${name}) (<= ${name} ${String(term.max)})))`)
+      } else if (term.op === 'unknown' && term.max < MAX_WORD) {
+        lines.push(`(assert (bvule ${name} ${bitsOf(term.max)}))`)
       }
       names.set(term, name)
     }
@@ -141,6 +143,8 @@ const BIT_OPERATIONS: Readonly<Record<string, string>> = {
   bitOr: 'bvor',
   bitXor: 'bvxor',
   bitNot: 'bvnot',
+  shlBy: 'bvshl', // gives zero from 256 on, as the EVM does
+  shrBy: 'bvlshr',
 }
 
 function writeBits(term: Term, args: readonly string[]): string {

@@ -26,6 +26,7 @@ const WORD_BYTES = 32n
 export interface Effect {
   readonly name: string
   readonly args: readonly Term[]
+  readonly results: readonly Term[]
 }
 
 interface Write {
@@ -70,8 +71,8 @@ export class State {
     return all(...this.#conditions) !== FALSE
   }
 
-  effect(name: string, args: readonly Term[]): void {
-    this.#effects = [...this.#effects, { name, args }]
+  effect(name: string, args: readonly Term[], results: readonly Term[] = []): void {
+    this.#effects = [...this.#effects, { name, args, results }]
   }
 
   // ---- memory, at known addresses ----

@@ -112,6 +112,11 @@ export function unknown(name: string, ...args: readonly Term[]): Term {
   return intern({ sort: 'word', op: 'unknown', name, args })
 }
 
+/** The same, where what it gives has so many bits. */
+export function unknownOf(bits: number, name: string, ...args: readonly Term[]): Term {
+  return intern({ sort: 'word', op: 'unknown', name, args, max: (1n << BigInt(bits)) - 1n })
+}
+
 export function ite(condition: Term, a: Term, b: Term): Term {
   if (condition === TRUE || a === b) return a
   if (condition === FALSE) return b
@@ -159,6 +164,10 @@ export function div(a: Term, b: Term): Term {
   if (b === ZERO) return ZERO
   if (b === ONE) return a
   if (a.op === 'const' && b.op === 'const') return word(a.value / b.value)
+  // A product that did not wrap around, by one of its factors: solc asks that of every product.
+  if (a.op === 'mul' && a.args.includes(b) && arg(a, 0).max * arg(a, 1).max < WORD) {
+    return ite(eq(b, ZERO), ZERO, arg(a, arg(a, 0) === b ? 1 : 0))
+  }
   const max = b.op === 'const' ? a.max / b.value : a.max
   return intern({ sort: 'word', op: 'div', args: [a, b], max })
 }
@@ -196,9 +205,9 @@ export function bitNot(a: Term): Term {
   return a.op === 'bitNot' ? arg(a, 0) : intern({ sort: 'word', op: 'bitNot', args: [a] })
 }
 
-/** Shifts by what is known: solc writes no other shifts here. */
 export function shiftLeft(a: Term, bits: Term): Term {
-  const by = constant(bits, 'a shift')
+  if (bits.op !== 'const') return intern({ sort: 'word', op: 'shlBy', args: [a, bits] })
+  const by = bits.value
   if (a.op === 'const') return word(by < BITS ? a.value << by : 0n)
   if (by >= BITS) return ZERO
   if (by === 0n) return a
@@ -207,7 +216,8 @@ export function shiftLeft(a: Term, bits: Term): Term {
 }
 
 export function shiftRight(a: Term, bits: Term): Term {
-  const by = constant(bits, 'a shift')
+  if (bits.op !== 'const') return intern({ sort: 'word', op: 'shrBy', args: [a, bits], max: a.max })
+  const by = bits.value
   if (a.op === 'const') return word(by < BITS ? a.value >> by : 0n)
   if (by >= BITS) return ZERO
   if (by === 0n) return a
