@@ -51,13 +51,8 @@ describe('attacks on batches', () => {
   describe('relayer starves an honest order of gas: the whole call reverts, or the order opens (F5, E8)', () => {
     /** What a relayer gets that gives the batch this much gas: which orders opened, or undefined where it reverted. */
     async function tryWith(f: BatchFixture, signed: SignedOrder[], gasLimit: bigint): Promise<boolean[] | undefined> {
-      const [success, answer] = await f.relayer.openBatch.staticCall(
-        f.home.escrow,
-        gasLimit,
-        f.terms,
-        signed,
-        GAS_PER_ORDER,
-      )
+      const data = f.escrow.interface.encodeFunctionData('openBatch', [f.terms, signed, GAS_PER_ORDER])
+      const [success, answer] = await f.relayer.relay.staticCall(f.home.escrow, gasLimit, data)
       if (!success) return undefined
       return f.escrow.interface.decodeFunctionResult('openBatch', answer)[0] as boolean[]
     }
@@ -110,13 +105,8 @@ describe('attacks on batches', () => {
     it('says how much gas it wants', async () => {
       const f = await loadFixture(batchFixture)
       const signed = await honestOrder(f, 'a')
-      const [success, answer] = await f.relayer.openBatch.staticCall(
-        f.home.escrow,
-        120_000n,
-        f.terms,
-        [signed],
-        GAS_PER_ORDER,
-      )
+      const data = f.escrow.interface.encodeFunctionData('openBatch', [f.terms, [signed], GAS_PER_ORDER])
+      const [success, answer] = await f.relayer.relay.staticCall(f.home.escrow, 120_000n, data)
       expect(success).to.equal(false)
       const error = f.escrow.interface.parseError(answer)
       expect(error?.name).to.equal('GasTooLow')

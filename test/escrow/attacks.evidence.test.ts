@@ -226,6 +226,7 @@ describe('attacks by verifiers and with evidence', () => {
     const escrow = await deploy<InferenceEscrow>('InferenceEscrow', [f.home.token, PERMIT2_ADDRESS, policy, registry])
     const world = { ...f, escrow, home: { ...f.home, escrow: await escrow.getAddress() } }
     await policy.setNetworkBps(1_000)
+    await escrow.syncNetworkBps()
     await registry.setRoyaltyBps(2_000)
     const settled = await openOrder(world)
     const released = await openOrder(world)

@@ -16,6 +16,7 @@ import {
   signOrder,
 } from '../support/fixture'
 import { installPermit2 } from '../support/permit2'
+import { allocate, openRouted, routedTerms, settleSlices, sliceIdOf } from '../support/routed'
 
 const Mood = { Honest: 0, TakesFee: 1, RevertsForPayee: 2, FalseForPayee: 3, RevertBombForPayee: 4 } as const
 
@@ -64,7 +65,7 @@ describe('attacks by tokens', () => {
       ]
       const sent = settleRows(f, rows)
       await expect(sent)
-        .to.emit(f.escrow, 'RefundCredited')
+        .to.emit(f.escrow, 'TransferCredited')
         .withArgs(refused.orderId, f.payer.address, 6n * OPG)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.otherPayer], [0n, 6n * OPG])
       expect(await f.escrow.credits(f.payer)).to.equal(6n * OPG)
@@ -79,9 +80,9 @@ describe('attacks by tokens', () => {
     const released = await openOrder(f)
     const reclaimed = await openOrder(f)
     await f.token.setMood(Mood.RevertsForPayee, f.payer)
-    await expect(f.escrow.connect(f.node).release(f.terms, released.order)).to.emit(f.escrow, 'RefundCredited')
+    await expect(f.escrow.connect(f.node).release(f.terms, released.order)).to.emit(f.escrow, 'TransferCredited')
     await time.increaseTo(reclaimed.order.claimBy)
-    await expect(f.escrow.reclaim(f.terms, reclaimed.order)).to.emit(f.escrow, 'RefundCredited')
+    await expect(f.escrow.reclaim(f.terms, reclaimed.order)).to.emit(f.escrow, 'TransferCredited')
     expect(await f.escrow.credits(f.payer)).to.equal(20n * OPG)
     await f.token.setMood(Mood.Honest, f.payer)
     await expect(f.escrow.claim(f.payer)).to.changeTokenBalance(f.token, f.payer, 20n * OPG)
@@ -115,56 +116,40 @@ describe('attacks by tokens', () => {
     }
   })
 
-  for (const during of ['settle', 'reclaim', 'claim', 'open', 'openBatch', 'openFunded'] as const) {
-    for (const callback of [
-      'open',
-      'openBatch',
-      'openFunded',
-      'settle',
-      'settleWithClaim',
-      'release',
-      'reclaim',
-      'claim',
-      'multicall',
-    ] as const) {
-      it(`re-entrant token calls ${callback} during ${during}: it is refused (E1, E5)`, async () => {
-        const f = await loadFixture(hostileTokenFixture)
-        const { order } = await openOrder(f)
-        const rows = [settleRow(order, OPG, { close: true })]
-        const evidence = await settlementEvidence(f, f.node, rows)
-        const signed = await signOrder(f, f.payer, await makeOrder(f))
-        const encode = f.escrow.interface
-        const release = encode.encodeFunctionData('release', [{ ...f.terms, node: f.home.token }, order])
-        const data = {
-          open: encode.encodeFunctionData('open', [f.terms, signed]),
-          openBatch: encode.encodeFunctionData('openBatch', [f.terms, [signed], GAS_PER_ORDER]),
-          openFunded: encode.encodeFunctionData('openFunded', [f.terms, signed.order]),
-          settle: encode.encodeFunctionData('settle', [f.terms, rows, evidence]),
-          settleWithClaim: encode.encodeFunctionData('settleWithClaim', [f.terms, rows, evidence]),
-          release,
-          reclaim: encode.encodeFunctionData('reclaim', [f.terms, order]),
-          claim: encode.encodeFunctionData('claim', [f.node.address]),
-          multicall: encode.encodeFunctionData('multicall', [[encode.encodeFunctionData('claim', [f.node.address])]]),
-        }[callback]
-        if (during === 'claim') await settleRows(f, [settleRow(order, OPG)])
-        if (during === 'reclaim') await time.increaseTo(order.claimBy)
-        const fresh = await signOrder(f, f.payer, await makeOrder(f))
-        await f.token.setCallback(f.home.escrow, data)
-        const calls = {
-          settle: () => f.escrow.settle(f.terms, rows, evidence),
-          reclaim: () => f.escrow.reclaim(f.terms, order),
-          claim: () => f.escrow.claim(f.node),
-          open: () => f.escrow.open(f.terms, fresh),
-          openBatch: () => f.escrow.openBatch(f.terms, [fresh], GAS_PER_ORDER * 10n),
-          openFunded: () => f.escrow.connect(f.payer).openFunded(f.terms, fresh.order),
-        }
-        await calls[during]()
-        expect(await f.token.callee()).to.equal('0x0000000000000000000000000000000000000000')
-        expect(await f.token.callbackSucceeded()).to.equal(false)
-        expect(await f.token.callbackAnswer()).to.equal(
-          f.escrow.interface.getError('ReentrancyGuardReentrantCall')?.selector,
-        )
-      })
-    }
+  for (const mood of ['RevertsForPayee', 'FalseForPayee', 'RevertBombForPayee'] as const) {
+    it(`token that refuses the node of a slice (${mood}): its fee becomes its credit and blocks nobody (F14, E8)`, async () => {
+      const f = await loadFixture(hostileTokenFixture)
+      const world = { ...f, terms: routedTerms(f.terms) }
+      const { order } = await openRouted(world)
+      const planned = await allocate(world, order, { cap: OPG })
+      const [first, refused, last] = planned.signers.map(({ address }) => address)
+      if (first === undefined || refused === undefined || last === undefined) throw new TypeError('no nodes')
+      await f.token.setMood(Mood[mood], refused)
+      const given = [0, 1, 2].map((index) => ({ index, fee: OPG }))
+      const fee = (OPG * 92n) / 100n
+      const sent = settleSlices(world, planned, given)
+      await expect(sent)
+        .to.emit(f.escrow, 'TransferCredited')
+        .withArgs(sliceIdOf(planned.allocationId, 1), refused, fee)
+      await expect(sent).to.changeTokenBalances(f.token, [first, refused, last], [fee, 0n, fee])
+      expect(await f.escrow.credits(refused)).to.equal(fee)
+      expect(await f.escrow.networkCreditWith(refused)).to.equal(0n)
+      await f.token.setMood(Mood.Honest, refused)
+      await expect(f.escrow.claim(refused)).to.changeTokenBalance(f.token, refused, fee)
+    })
   }
+
+  it("token that refuses a routed order's payer: release and reclaim close it all the same (F14, E6)", async () => {
+    const f = await loadFixture(hostileTokenFixture)
+    const world = { ...f, terms: routedTerms(f.terms) }
+    const [released, reclaimed] = [await openRouted(world), await openRouted(world)]
+    await allocate(world, reclaimed.order, { cap: OPG })
+    await f.token.setMood(Mood.RevertsForPayee, f.payer)
+    await expect(f.escrow.connect(f.facilitator).release(world.terms, released.order))
+      .to.emit(f.escrow, 'TransferCredited')
+      .withArgs(released.orderId, f.payer.address, 10n * OPG)
+    await time.increaseTo(reclaimed.order.claimBy)
+    await expect(f.escrow.reclaim(world.terms, reclaimed.order)).to.emit(f.escrow, 'TransferCredited')
+    expect(await f.escrow.credits(f.payer)).to.equal(20n * OPG)
+  })
 })

@@ -16,12 +16,18 @@ async function settledFixture() {
   return { ...f, order }
 }
 
+async function collectedFixture() {
+  const f = await settledFixture()
+  await f.escrow.collectNetwork([f.node])
+  return f
+}
+
 describe('claim', () => {
   it('pays an account its credit, whoever calls', async () => {
     const f = await loadFixture(settledFixture)
     expect(await f.escrow.connect(f.stranger).claim.staticCall(f.node)).to.equal(NODE)
     const sent = f.escrow.connect(f.stranger).claim(f.node)
-    await expect(sent).to.emit(f.escrow, 'Claimed').withArgs(f.node.address, f.node.address, NODE)
+    await expect(sent).to.emit(f.escrow, 'Claimed').withArgs(f.node.address, f.node.address, NODE, NETWORK)
     await expect(sent).to.changeTokenBalances(f.token, [f.escrow, f.node, f.stranger], [-NODE, NODE, 0n])
     expect(await f.escrow.credits(f.node)).to.equal(0n)
   })
@@ -62,7 +68,7 @@ describe('claimTo', () => {
     const escrow = f.escrow.connect(f.node)
     expect(await escrow.claimTo.staticCall(f.stranger)).to.equal(NODE)
     const sent = escrow.claimTo(f.stranger)
-    await expect(sent).to.emit(f.escrow, 'Claimed').withArgs(f.node.address, f.stranger.address, NODE)
+    await expect(sent).to.emit(f.escrow, 'Claimed').withArgs(f.node.address, f.stranger.address, NODE, NETWORK)
     await expect(sent).to.changeTokenBalances(f.token, [f.node, f.stranger], [0n, NODE])
   })
 
@@ -129,7 +135,7 @@ describe('claimRoyalty', () => {
 
 describe('claimNetwork', () => {
   it("pays the network's recipient, whoever calls", async () => {
-    const f = await loadFixture(settledFixture)
+    const f = await loadFixture(collectedFixture)
     const escrow = f.escrow.connect(f.stranger)
     expect(await escrow.claimNetwork.staticCall(f.network)).to.equal(NETWORK)
     const sent = escrow.claimNetwork(f.network)
@@ -140,7 +146,7 @@ describe('claimNetwork', () => {
   })
 
   it('pays where the recipient says', async () => {
-    const f = await loadFixture(settledFixture)
+    const f = await loadFixture(collectedFixture)
     await expect(f.escrow.connect(f.network).claimNetwork(f.stranger)).to.changeTokenBalance(
       f.token,
       f.stranger,
@@ -149,7 +155,7 @@ describe('claimNetwork', () => {
   })
 
   it('pays the present recipient what was earned under the last one', async () => {
-    const f = await loadFixture(settledFixture)
+    const f = await loadFixture(collectedFixture)
     await f.policy.setNetworkRecipient(f.otherNode)
     await expect(f.escrow.connect(f.network).claimNetwork(f.network))
       .to.be.revertedWithCustomError(f.escrow, 'NotEntitled')
@@ -158,7 +164,7 @@ describe('claimNetwork', () => {
   })
 
   it('refuses to pay elsewhere for anybody else, and the zero address', async () => {
-    const f = await loadFixture(settledFixture)
+    const f = await loadFixture(collectedFixture)
     await expect(f.escrow.connect(f.stranger).claimNetwork(f.stranger))
       .to.be.revertedWithCustomError(f.escrow, 'NotEntitled')
       .withArgs(f.network.address, f.stranger.address)

@@ -14,6 +14,7 @@ import {
   deploy,
   deployFixture,
   makeOrder,
+  nodeOnly,
   now,
   openOrder,
   orderIdOf,
@@ -39,7 +40,7 @@ describe('open', () => {
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [-order.amount, order.amount])
 
       const state = await f.escrow.orders(orderId)
-      expect([...state]).to.deep.equal([order.amount, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
+      expect([...state]).to.deep.equal([order.amount, 0n, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
     })
 
     it('says whether it opened', async () => {
@@ -151,10 +152,10 @@ describe('open', () => {
         .withArgs(orderIdOf(f.home, f.terms, order), order.claimBy, openedAt + 90n * DAY)
     })
 
-    it('refuses a node that is zero or the escrow', async () => {
+    it('refuses a node that is the escrow, or zero where there is no facilitator either', async () => {
       const f = await loadFixture(deployFixture)
       for (const node of [ZeroAddress, f.home.escrow]) {
-        const terms = { ...f.terms, node }
+        const terms = { ...(node === ZeroAddress ? nodeOnly(f.terms) : f.terms), node }
         const signed = await signOrder(f, f.payer, await makeOrder(f), { terms })
         await expect(f.escrow.open(terms, signed)).to.be.revertedWithCustomError(f.escrow, 'NodeInvalid').withArgs(node)
       }
@@ -215,6 +216,7 @@ describe('open', () => {
     it('takes shares of policy and registry at their caps: 5,000 bps together (F2)', async () => {
       const f = await loadFixture(deployWithHostileShares)
       await f.policy.setNetworkBps(1_000)
+      await f.escrow.syncNetworkBps()
       await f.registry.setRoyaltyBps(2_000)
       const { orderId } = await openOrder(f, {}, { terms: { ...f.terms, facilitatorBps: 2_000n } })
       const state = await f.escrow.orders(orderId)
@@ -230,19 +232,28 @@ describe('open', () => {
       expect(await f.escrow.openFunded.staticCall(f.terms, signed.order)).to.equal(false)
     })
 
-    for (const [networkBps, royaltyBps] of [
-      [1_001, 0],
-      [0, 2_001],
-      [65_535, 65_535],
-    ] as const) {
-      it(`refuses a policy and registry that ask ${String(networkBps)} and ${String(royaltyBps)} bps (F2)`, async () => {
+    for (const royaltyBps of [2_001, 65_535]) {
+      it(`refuses a registry that asks ${String(royaltyBps)} bps (F2)`, async () => {
         const f = await loadFixture(deployWithHostileShares)
-        await f.policy.setNetworkBps(networkBps)
         await f.registry.setRoyaltyBps(royaltyBps)
         const signed = await signOrder(f, f.payer, await makeOrder(f))
         await expect(f.escrow.open(f.terms, signed))
-          .to.be.revertedWithCustomError(f.escrow, 'SharesTooHigh')
-          .withArgs(networkBps, royaltyBps)
+          .to.be.revertedWithCustomError(f.escrow, 'RoyaltyBpsTooHigh')
+          .withArgs(f.terms.modelId, royaltyBps, 2_000)
+      })
+    }
+
+    for (const networkBps of [1_001, 65_535]) {
+      it(`takes no share from a policy that asks ${String(networkBps)} bps: orders open at the last one (F2)`, async () => {
+        const f = await loadFixture(deployWithHostileShares)
+        await f.policy.setNetworkBps(1_000)
+        await f.escrow.syncNetworkBps()
+        await f.policy.setNetworkBps(networkBps)
+        await expect(f.escrow.syncNetworkBps())
+          .to.be.revertedWithCustomError(f.escrow, 'NetworkBpsTooHigh')
+          .withArgs(networkBps, 1_000)
+        const { orderId } = await openOrder(f)
+        expect((await f.escrow.orders(orderId)).networkBps).to.equal(1_000n)
       })
     }
 

@@ -10,6 +10,7 @@ import {
   createPayer,
   deployFixture,
   makeOrder,
+  nodeOnly,
   now,
   orderIdOf,
   signOrder,
@@ -53,7 +54,7 @@ describe('openBatch', () => {
             .to.emit(f.escrow, 'OrderOpened')
             .withArgs(orderId, f.payer.address, f.node.address, order.amount, order.claimBy)
           const state = await f.escrow.orders(orderId)
-          expect([...state]).to.deep.equal([order.amount, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
+          expect([...state]).to.deep.equal([order.amount, 0n, 0n, NETWORK_BPS, ROYALTY_BPS, await now(), false])
         }
         await expect(sent).not.to.emit(f.escrow, 'OpenFailed')
       })
@@ -190,7 +191,7 @@ describe('openBatch', () => {
       const f = await loadFixture(deployFixture)
       const order: Order = await makeOrder(f)
       const cases = [
-        { terms: { ...f.terms, node: ZeroAddress }, error: 'NodeInvalid' },
+        { terms: { ...nodeOnly(f.terms), node: ZeroAddress }, error: 'NodeInvalid' },
         { terms: { ...f.terms, node: f.home.escrow }, error: 'NodeInvalid' },
         { terms: { ...f.terms, verifier: f.stranger.address }, error: 'VerifierWithoutCode' },
         { terms: { ...f.terms, facilitator: ZeroAddress }, error: 'FacilitatorBpsInvalid' },

@@ -1,7 +1,17 @@
 import { loadFixture, time } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
 import { MaxUint256, ZeroAddress } from 'ethers'
-import { NETWORK_BPS, OPG, ROYALTY_BPS, deployFixture, makeOrder, now, orderIdOf, type Order } from '../support/fixture'
+import {
+  NETWORK_BPS,
+  OPG,
+  ROYALTY_BPS,
+  deployFixture,
+  makeOrder,
+  nodeOnly,
+  now,
+  orderIdOf,
+  type Order,
+} from '../support/fixture'
 
 describe('openFunded', () => {
   async function fundedFixture() {
@@ -29,6 +39,7 @@ describe('openFunded', () => {
       )
       expect([...(await f.escrow.orders(orderId))]).to.deep.equal([
         order.amount,
+        0n,
         0n,
         NETWORK_BPS,
         ROYALTY_BPS,
@@ -85,7 +96,7 @@ describe('openFunded', () => {
       const f = await loadFixture(fundedFixture)
       const order = await makeOrder(f)
       const cases = [
-        { terms: { ...f.terms, node: ZeroAddress }, error: 'NodeInvalid' },
+        { terms: { ...nodeOnly(f.terms), node: ZeroAddress }, error: 'NodeInvalid' },
         { terms: { ...f.terms, verifier: f.stranger.address }, error: 'VerifierWithoutCode' },
         { terms: { ...f.terms, facilitator: ZeroAddress }, error: 'FacilitatorBpsInvalid' },
       ]

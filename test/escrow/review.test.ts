@@ -80,7 +80,7 @@ describe('attacks at the edges', () => {
       (await f.escrow.credits(f.node)) +
       (await f.escrow.credits(f.facilitator)) +
       (await f.escrow.royalties(f.modelId)) +
-      (await f.escrow.networkCredit())
+      (await f.escrow.networkCreditWith(f.node))
     expect(owed).to.equal(2n * MAX_96)
     expect(await f.token.balanceOf(f.escrow)).to.equal(owed)
   })
@@ -166,7 +166,7 @@ describe('attacks at the edges', () => {
       [f.escrow, f.node],
       [networkFee - 30n * OPG, 3n * OPG - networkFee],
     )
-    await expect(sent).not.to.emit(f.escrow, 'RefundCredited')
+    await expect(sent).not.to.emit(f.escrow, 'TransferCredited')
   })
 
   it('policy that names the escrow as recipient: the credit waits for the next recipient, and the others are paid (E1, E10)', async () => {

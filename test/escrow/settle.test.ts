@@ -17,6 +17,7 @@ import {
   type Fixture,
   type SettleRow,
 } from '../support/fixture'
+import { expectCredited } from '../support/expectations'
 import { sharesOfCall } from '../support/shares'
 import { batchDigest } from '../support/typedData'
 
@@ -36,7 +37,7 @@ describe('settle', () => {
       const sent = settleRows(f, [row])
       await expect(sent)
         .to.emit(f.escrow, 'OrderSettled')
-        .withArgs(orderId, 4n * OPG, 0n, row.receiptsRoot, row.receiptCount)
+        .withArgs(orderId, 4n * OPG, row.receiptsRoot, row.receiptCount, 0n)
       const shares = sharesFor(0n, 4n * OPG)
       expect(shares).to.deep.equal({
         node: (4n * OPG * 9_200n) / 10_000n,
@@ -44,22 +45,12 @@ describe('settle', () => {
         royalty: (4n * OPG * 500n) / 10_000n,
         network: (4n * OPG * 200n) / 10_000n,
       })
-      await expect(sent)
-        .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(
-          f.node.address,
-          f.facilitator.address,
-          f.modelId,
-          shares.node,
-          shares.facilitator,
-          shares.royalty,
-          shares.network,
-          0n,
-        )
+      await expectCredited(f, sent, shares)
       expect(await f.escrow.credits(f.node)).to.equal(shares.node)
       expect(await f.escrow.credits(f.facilitator)).to.equal(shares.facilitator)
       expect(await f.escrow.royalties(f.modelId)).to.equal(shares.royalty)
-      expect(await f.escrow.networkCredit()).to.equal(shares.network)
+      expect(await f.escrow.networkCreditWith(f.node)).to.equal(shares.network)
+      expect(await f.escrow.networkCredit()).to.equal(0n)
       const state = await f.escrow.orders(orderId)
       expect([state.amount, state.released, state.closed]).to.deep.equal([order.amount, 4n * OPG, false])
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [0n, 0n])
@@ -70,18 +61,7 @@ describe('settle', () => {
       const { order } = await openOrder(f)
       await settleRows(f, [settleRow(order, 4n * OPG)])
       const shares = sharesFor(4n * OPG, 10n * OPG)
-      await expect(settleRows(f, [settleRow(order, 10n * OPG)]))
-        .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(
-          f.node.address,
-          f.facilitator.address,
-          f.modelId,
-          shares.node,
-          shares.facilitator,
-          shares.royalty,
-          shares.network,
-          0n,
-        )
+      await expectCredited(f, settleRows(f, [settleRow(order, 10n * OPG)]), shares)
       expect((await f.escrow.orders(orderIdOf(f.home, f.terms, order))).released).to.equal(10n * OPG)
     })
 
@@ -92,7 +72,7 @@ describe('settle', () => {
       const sent = settleRows(f, [row])
       await expect(sent)
         .to.emit(f.escrow, 'OrderSettled')
-        .withArgs(orderId, 4n * OPG, 6n * OPG, row.receiptsRoot, row.receiptCount)
+        .withArgs(orderId, 4n * OPG, row.receiptsRoot, row.receiptCount, 6n * OPG)
       await expect(sent).to.changeTokenBalances(f.token, [f.payer, f.escrow], [6n * OPG, -6n * OPG])
       expect((await f.escrow.orders(orderId)).closed).to.equal(true)
     })
@@ -109,6 +89,7 @@ describe('settle', () => {
       const sent = settleRows(f, [settleRow(order, 0n, { close: true })])
       await expect(sent).to.changeTokenBalance(f.token, f.payer, order.amount)
       await expect(sent).not.to.emit(f.escrow, 'FeesCredited')
+      await expect(sent).not.to.emit(f.escrow, 'SharesCredited')
     })
 
     it('closes at the fee that was settled before (F6)', async () => {
@@ -118,6 +99,7 @@ describe('settle', () => {
       const sent = settleRows(f, [settleRow(order, 4n * OPG, { close: true })])
       await expect(sent).to.changeTokenBalance(f.token, f.payer, 6n * OPG)
       await expect(sent).not.to.emit(f.escrow, 'FeesCredited')
+      await expect(sent).not.to.emit(f.escrow, 'SharesCredited')
     })
 
     for (const [amount, fee] of [
@@ -137,7 +119,7 @@ describe('settle', () => {
             (await f.escrow.credits(f.node)) +
             (await f.escrow.credits(f.facilitator)) +
             (await f.escrow.royalties(f.modelId)) +
-            (await f.escrow.networkCredit())
+            (await f.escrow.networkCreditWith(f.node))
           expect(credited).to.equal(fee)
           const refund = close ? amount - fee : 0n
           expect(await f.token.balanceOf(f.payer)).to.equal(before - amount + refund)
@@ -185,6 +167,7 @@ describe('settle', () => {
       const f = await loadFixture(deployFixture)
       const first = await openOrder(f)
       await f.policy.setNetworkBps(1_000)
+      await f.escrow.syncNetworkBps()
       await f.registry.connect(f.modelOwner).setRoyaltyBps(f.modelId, 2_000)
       const second = await openOrder(f)
       const third = await openOrder(f)
@@ -204,7 +187,7 @@ describe('settle', () => {
       expect(await f.escrow.credits(f.node)).to.equal(shares.node)
       expect(await f.escrow.credits(f.facilitator)).to.equal(shares.facilitator)
       expect(await f.escrow.royalties(f.modelId)).to.equal(shares.royalty)
-      expect(await f.escrow.networkCredit()).to.equal(shares.network)
+      expect(await f.escrow.networkCreditWith(f.node)).to.equal(shares.network)
     })
   })
 

@@ -11,6 +11,7 @@ import {
   type Fixture,
   type SettleRow,
 } from '../support/fixture'
+import { expectCredited } from '../support/expectations'
 
 async function settleWithClaim(f: Fixture, rows: SettleRow[]) {
   const evidence = await settlementEvidence(f, f.node, rows)
@@ -27,7 +28,10 @@ describe('settleWithClaim', () => {
       const sent = settleWithClaim(f, [row])
       await expect(sent)
         .to.emit(f.escrow, 'OrderSettled')
-        .withArgs(orderId, 5n * OPG, 5n * OPG, row.receiptsRoot, row.receiptCount)
+        .withArgs(orderId, 5n * OPG, row.receiptsRoot, row.receiptCount, 5n * OPG)
+      await expect(sent)
+        .to.emit(f.escrow, 'Claimed')
+        .withArgs(f.node.address, f.node.address, fee, OPG / 10n)
       await expect(sent).to.changeTokenBalances(f.token, [f.node, f.payer, f.stranger], [fee, 5n * OPG, 0n])
       expect(await f.escrow.credits(f.node)).to.equal(0n)
     })
@@ -45,21 +49,16 @@ describe('settleWithClaim', () => {
       const f = await loadFixture(deployFixture)
       const { order } = await openOrder(f)
       const sent = settleWithClaim(f, [settleRow(order, OPG)])
-      await expect(sent)
-        .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(
-          f.node.address,
-          f.facilitator.address,
-          f.modelId,
-          (OPG * 92n) / 100n,
-          OPG / 100n,
-          OPG / 20n,
-          OPG / 50n,
-          (OPG * 92n) / 100n,
-        )
+      await expectCredited(f, sent, {
+        node: (OPG * 92n) / 100n,
+        facilitator: OPG / 100n,
+        royalty: OPG / 20n,
+        network: OPG / 50n,
+      })
       expect(await f.escrow.credits(f.facilitator)).to.equal(OPG / 100n)
       expect(await f.escrow.royalties(f.modelId)).to.equal(OPG / 20n)
       expect(await f.escrow.networkCredit()).to.equal(OPG / 50n)
+      expect(await f.escrow.networkCreditWith(f.node)).to.equal(0n)
     })
 
     it('pays what was credited before as well', async () => {
@@ -68,9 +67,10 @@ describe('settleWithClaim', () => {
       await settleRows(f, [settleRow(order, OPG)])
       const sent = settleWithClaim(f, [settleRow(order, 3n * OPG)])
       const [fee, claimed] = [(2n * OPG * 92n) / 100n, (3n * OPG * 92n) / 100n]
+      await expectCredited(f, sent, { node: fee, facilitator: OPG / 50n, royalty: OPG / 10n, network: OPG / 25n })
       await expect(sent)
-        .to.emit(f.escrow, 'FeesCredited')
-        .withArgs(f.node.address, f.facilitator.address, f.modelId, fee, OPG / 50n, OPG / 10n, OPG / 25n, claimed)
+        .to.emit(f.escrow, 'Claimed')
+        .withArgs(f.node.address, f.node.address, claimed, (3n * OPG) / 50n)
       await expect(sent).to.changeTokenBalance(f.token, f.node, claimed)
       expect(await f.escrow.credits(f.node)).to.equal(0n)
       await expect(f.escrow.claim(f.node)).to.changeTokenBalance(f.token, f.node, 0n)

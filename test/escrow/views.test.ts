@@ -89,6 +89,6 @@ describe('domainSeparator and deploymentChainId', () => {
 describe('orders', () => {
   it('is empty for an unknown order', async () => {
     const f = await loadFixture(deployFixture)
-    expect([...(await f.escrow.orders(id('nothing')))]).to.deep.equal([0n, 0n, 0n, 0n, 0n, false])
+    expect([...(await f.escrow.orders(id('nothing')))]).to.deep.equal([0n, 0n, 0n, 0n, 0n, 0n, false])
   })
 })

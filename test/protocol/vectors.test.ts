@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import type { HashHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HashHarness'
 import type { SharesHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/SharesHarness'
 import { deploy, deployFixture, orderIdOf, type Order, type Terms } from '../support/fixture'
+import { allocationIdOf, rootOf, sliceIdOf, sliceLeafOf, sliceProofOf, type Holder } from '../support/slices'
 import { permitDigest } from '../support/typedData'
 
 type SharesVector = Readonly<
@@ -45,6 +46,14 @@ interface Vectors {
   readonly receipts: readonly { receipt: Readonly<Record<string, string>>; hash: string; leaf: string }[]
   readonly models: readonly { registrant: string; name: string; modelId: string }[]
   readonly shares: readonly SharesVector[]
+  readonly allocations: readonly {
+    holders: readonly Holder[]
+    leaves: readonly string[]
+    root: string
+    proofs: readonly { indexes: readonly number[]; proof: readonly string[] }[]
+    allocationId: string
+    sliceIds: readonly string[]
+  }[]
   readonly tree: {
     readonly contents: readonly string[]
     readonly leaves: readonly string[]
@@ -91,6 +100,7 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
       'SettlementBatch',
       'Voucher',
       'CloseRequest',
+      'Allocation',
     ]
     expect(Object.keys(vectors.typeHashes).sort()).to.deep.equal([...names].sort())
     expect([...(await f.hashes.typeHashes())]).to.deep.equal(names.map((name) => vectors.typeHashes[name]))
@@ -166,8 +176,20 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
     }
   })
 
+  it('struct hashes of Allocation, with the order id in front', async () => {
+    const f = await loadFixture(harnessFixture)
+    const cases = vectors.structs.filter((vector) => vector.type === 'Allocation')
+    expect(cases.length).to.be.greaterThan(0)
+    for (const { value, hash } of cases) {
+      const { orderId, ...allocation } = value as Record<'orderId' | 'root' | 'count' | 'cap' | 'series', string>
+      expect(await f.hashes.allocation(orderId, allocation)).to.equal(hash)
+      const same = { ...allocation, count: Number(allocation.count), cap: BigInt(allocation.cap) }
+      expect(allocationIdOf(orderId, { ...same, series: BigInt(allocation.series) })).to.equal(hash)
+    }
+  })
+
   it('covers every struct', () => {
-    const tested = new Set([...Object.keys(hashers), 'Job', 'WorkOrder'])
+    const tested = new Set([...Object.keys(hashers), 'Job', 'WorkOrder', 'Allocation'])
     expect(vectors.structs.filter(({ type }) => !tested.has(type))).to.deep.equal([])
   })
 
@@ -254,6 +276,43 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
       }
     }
     expect(await f.hashes.verifyInclusion(await f.hashes.root([]), 0, 0, leaves[0] ?? '0x', [])).to.equal(false)
+  })
+
+  /** Rows as the contract takes them, where only index and holder matter. */
+  function sliceRowsOf(holders: readonly Holder[], indexes: readonly number[]) {
+    return indexes.map((index) => {
+      const { node, evidenceKey } = holders[index] ?? { node: ZeroAddress, evidenceKey: ZeroHash }
+      return { index, node, evidenceKey, fee: 0n, receiptsRoot: ZeroHash, receiptCount: 0n, evidence: '0x' }
+    })
+  }
+
+  it('leaves, slice ids, roots and proofs of allocations, by the contract and by the tests alike', async () => {
+    const f = await loadFixture(harnessFixture)
+    let proven = 0
+    for (const { holders, leaves, root, proofs, allocationId, sliceIds } of vectors.allocations) {
+      expect(holders.map(sliceLeafOf)).to.deep.equal(leaves)
+      expect(holders.map((_, index) => sliceIdOf(allocationId, index))).to.deep.equal(sliceIds)
+      expect(rootOf(holders)).to.equal(root)
+      for (const index of new Set([0, holders.length >> 1, holders.length - 1])) {
+        const { node, evidenceKey } = holders[index] ?? { node: ZeroAddress, evidenceKey: ZeroHash }
+        expect(await f.hashes.sliceLeaf(node, evidenceKey)).to.equal(leaves[index])
+        expect(await f.hashes.slice(allocationId, index)).to.equal(sliceIds[index])
+      }
+      const allocation = { root, count: holders.length, cap: 1n, series: 0n }
+      for (const { indexes, proof } of proofs) {
+        proven++
+        expect(sliceProofOf(holders, indexes)).to.deep.equal(proof)
+        const rows = sliceRowsOf(holders, indexes)
+        expect(await f.hashes.areAllocated(allocation, rows, [...proof]), indexes.join()).to.equal(true)
+        // One bit of one sibling, or of the root, and it is another tree.
+        for (const at of proof.keys()) {
+          const altered = proof.map((hash, i) => (i === at ? keccak256(hash) : hash))
+          expect(await f.hashes.areAllocated(allocation, rows, altered), `altered ${String(at)}`).to.equal(false)
+        }
+        expect(await f.hashes.areAllocated({ ...allocation, root: allocationId }, rows, [...proof])).to.equal(false)
+      }
+    }
+    expect(proven).to.be.greaterThan(0)
   })
 
   it('model ids', async () => {

@@ -1,17 +1,27 @@
 import type { Log } from 'ethers'
 import type { InferenceEscrow } from '../../packages/bindings/src/generated/typechain/contracts/InferenceEscrow'
+import { sliceIdOf } from './slices'
 
 /** The escrow's balances as somebody sees them who reads its events and nothing else (E11). */
 export interface Books {
+  /** What the network's recipient can claim. */
   readonly network: bigint
+  /** The network's share of orders that open now. */
+  readonly networkBps: bigint
   credit(account: string): bigint
+  /** What the network has earned through a node, and nobody collected. */
+  networkWith(node: string): bigint
   royalty(modelId: string): bigint
-  /** What an order still holds. */
+  /** What an order still holds, for slices or otherwise. */
   left(orderId: string): bigint
+  /** What of it slices hold that are not settled. Meaningless once the order is closed. */
+  reserved(orderId: string): bigint
   /** Fees released from it so far. */
   released(orderId: string): bigint
   /** What went back to its payer, as a transfer or a credit. */
   refunded(orderId: string): bigint
+  /** Slices of an allocation that are not settled, as a bitmap. */
+  unsettled(allocationId: string): bigint
 }
 
 class Ledger {
@@ -30,59 +40,118 @@ class Ledger {
   }
 }
 
-export function booksFromEvents(escrow: InferenceEscrow, logs: readonly Log[]): Books {
-  const [credits, royalties, amounts, released, refunded] = [
-    new Ledger(),
-    new Ledger(),
-    new Ledger(),
-    new Ledger(),
-    new Ledger(),
-  ]
-  let network = 0n
-  for (const log of logs) {
-    const event = escrow.interface.parseLog(log)
-    if (event === null) throw new TypeError(`The escrow does not know its own event ${log.topics[0] ?? ''}`)
-    const named: Readonly<Record<string, unknown>> = event.args.toObject()
-    const key = (name: string): string => String(named[name])
-    const amount = (name: string): bigint => BigInt(key(name))
-    switch (event.name) {
+interface KnownSlice {
+  readonly allocationId: string
+  readonly index: number
+  readonly cap: bigint
+}
+
+/** Reads one event after the other. */
+class Reader {
+  readonly credits = new Ledger()
+  readonly networkWith = new Ledger()
+  readonly royalties = new Ledger()
+  readonly amounts = new Ledger()
+  readonly reserved = new Ledger()
+  readonly released = new Ledger()
+  readonly refunded = new Ledger()
+  readonly unsettled = new Ledger()
+  readonly #slices = new Map<string, KnownSlice>()
+  network = 0n
+  networkBps = 0n
+
+  read(name: string, named: Readonly<Record<string, unknown>>): void {
+    const key = (member: string): string => String(named[member])
+    const amount = (member: string): bigint => BigInt(key(member))
+    switch (name) {
       case 'OrderOpened':
-        amounts.set(key('orderId'), amount('amount'))
+        this.amounts.set(key('orderId'), amount('amount'))
         break
       case 'OrderSettled':
-        released.set(key('orderId'), amount('cumulativeFee'))
-        refunded.add(key('orderId'), amount('refund'))
+        this.released.set(key('orderId'), amount('cumulativeFee'))
+        this.refunded.add(key('orderId'), amount('refund'))
         break
       case 'OrderReleased':
       case 'OrderReclaimed':
-        refunded.add(key('orderId'), amount('refund'))
+        this.refunded.add(key('orderId'), amount('refund'))
+        break
+      case 'SlicesAllocated':
+        this.#allocate(key('orderId'), key('allocationId'), { count: amount('count'), cap: amount('cap') })
+        break
+      case 'SliceSettled':
+        this.#settleSlice(key('orderId'), key('sliceId'), amount('fee'))
         break
       case 'FeesCredited':
-        credits.add(key('node'), amount('nodeFee') - amount('claimed'))
-        credits.add(key('facilitator'), amount('facilitatorFee'))
-        royalties.add(key('modelId'), amount('royalty'))
-        network += amount('networkFee')
+        this.credits.add(key('node'), amount('nodeFee'))
+        if (BigInt(key('node')) === 0n) this.network += amount('networkFee')
+        else this.networkWith.add(key('node'), amount('networkFee'))
         break
-      case 'RefundCredited':
-        credits.add(key('payer'), amount('refund'))
+      case 'SharesCredited':
+        this.credits.add(key('facilitator'), amount('facilitatorFee'))
+        this.royalties.add(key('modelId'), amount('royalty'))
+        break
+      case 'TransferCredited':
+        this.credits.add(key('account'), amount('amount'))
         break
       case 'Claimed':
-        credits.add(key('account'), -amount('amount'))
+        this.credits.add(key('account'), -amount('amount'))
+        this.#collect(key('account'), amount('networkAmount'))
+        break
+      case 'NetworkCollected':
+        this.#collect(key('node'), amount('amount'))
         break
       case 'RoyaltyClaimed':
-        royalties.add(key('modelId'), -amount('amount'))
+        this.royalties.add(key('modelId'), -amount('amount'))
         break
       case 'NetworkClaimed':
-        network -= amount('amount')
+        this.network -= amount('amount')
+        break
+      case 'NetworkBpsSynced':
+        this.networkBps = amount('networkBps')
         break
     }
   }
+
+  #allocate(orderId: string, allocationId: string, { count, cap }: { count: bigint; cap: bigint }): void {
+    this.reserved.add(orderId, count * cap)
+    this.unsettled.set(allocationId, (1n << count) - 1n)
+    for (let index = 0; index < Number(count); index++)
+      this.#slices.set(sliceIdOf(allocationId, index), { allocationId, index, cap })
+  }
+
+  #settleSlice(orderId: string, sliceId: string, fee: bigint): void {
+    const slice = this.#slices.get(sliceId)
+    if (slice === undefined) throw new TypeError(`The slice ${sliceId} was settled and never allocated`)
+    this.#slices.delete(sliceId)
+    this.reserved.add(orderId, -slice.cap)
+    this.released.add(orderId, fee)
+    this.unsettled.add(slice.allocationId, -(1n << BigInt(slice.index)))
+  }
+
+  #collect(node: string, amount: bigint): void {
+    this.networkWith.add(node, -amount)
+    this.network += amount
+  }
+}
+
+export function booksFromEvents(escrow: InferenceEscrow, logs: readonly Log[]): Books {
+  const reader = new Reader()
+  for (const log of logs) {
+    const event = escrow.interface.parseLog(log)
+    if (event === null) throw new TypeError(`The escrow does not know its own event ${log.topics[0] ?? ''}`)
+    reader.read(event.name, event.args.toObject())
+  }
+  const { amounts, released, refunded } = reader
   return {
-    network,
-    credit: (account) => credits.get(account),
-    royalty: (modelId) => royalties.get(modelId),
+    network: reader.network,
+    networkBps: reader.networkBps,
+    credit: (account) => reader.credits.get(account),
+    networkWith: (node) => reader.networkWith.get(node),
+    royalty: (modelId) => reader.royalties.get(modelId),
     left: (orderId) => amounts.get(orderId) - released.get(orderId) - refunded.get(orderId),
+    reserved: (orderId) => reader.reserved.get(orderId),
     released: (orderId) => released.get(orderId),
     refunded: (orderId) => refunded.get(orderId),
+    unsettled: (allocationId) => reader.unsettled.get(allocationId),
   }
 }

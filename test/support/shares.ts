@@ -67,3 +67,15 @@ function divide(
   const royalty = others === 0n ? 0n : ((run.pool - network) * run.royaltyBps) / others
   return { node: 0n, network, royalty, facilitator: run.pool - network - royalty }
 }
+
+/** How the fees of slices divide that one call settles, of an order opened under these shares. */
+export function sharesOfSlices(
+  fees: readonly bigint[],
+  rates: { readonly networkBps: bigint; readonly royaltyBps: bigint },
+  facilitatorBps: bigint,
+): Shares & { readonly nodes: readonly bigint[] } {
+  const poolBps = rates.networkBps + rates.royaltyBps + facilitatorBps
+  const nodes = fees.map((fee) => fee - poolOf(fee, poolBps))
+  const pool = fees.reduce((total, fee) => total + poolOf(fee, poolBps), 0n)
+  return { ...divide({ ...rates, pool }, facilitatorBps), nodes }
+}

@@ -3,14 +3,16 @@ pragma solidity 0.8.30;
 
 import {OrderHash} from "../../libraries/OrderHash.sol";
 import {ReceiptHash} from "../../libraries/ReceiptHash.sol";
+import {SliceHash} from "../../libraries/SliceHash.sol";
 import {CloseRequest, InferenceReceipt, InferenceRequest, Voucher} from "../../types/Receipt.sol";
 import {Settlement} from "../../types/Settlement.sol";
+import {Allocation, SliceRow} from "../../types/Slice.sol";
 import {Order, Terms} from "../../types/WorkOrder.sol";
 
 /// @title HashHarness
 /// @notice For tests: opens the hashing libraries to the outside (E12).
 contract HashHarness {
-    function typeHashes() external pure returns (bytes32[9] memory) {
+    function typeHashes() external pure returns (bytes32[10] memory) {
         return
             [
                 OrderHash.TERMS_TYPEHASH,
@@ -21,7 +23,8 @@ contract HashHarness {
                 OrderHash.SETTLEMENT_TYPEHASH,
                 OrderHash.SETTLEMENT_BATCH_TYPEHASH,
                 ReceiptHash.VOUCHER_TYPEHASH,
-                ReceiptHash.CLOSE_REQUEST_TYPEHASH
+                ReceiptHash.CLOSE_REQUEST_TYPEHASH,
+                SliceHash.ALLOCATION_TYPEHASH
             ];
     }
 
@@ -59,6 +62,26 @@ contract HashHarness {
             hashes[i] = OrderHash.settlement(settlements[i]);
         }
         return OrderHash.settlementBatch(node, evidenceKey, hashes);
+    }
+
+    function allocation(bytes32 orderId, Allocation calldata self) external pure returns (bytes32) {
+        return SliceHash.allocation(orderId, self);
+    }
+
+    function slice(bytes32 allocationId, uint256 index) external pure returns (bytes32) {
+        return SliceHash.slice(allocationId, index);
+    }
+
+    function sliceLeaf(address node, bytes32 evidenceKey) external pure returns (bytes32) {
+        return SliceHash.leaf(node, evidenceKey);
+    }
+
+    function areAllocated(
+        Allocation calldata self,
+        SliceRow[] calldata rows,
+        bytes32[] calldata proof
+    ) external pure returns (bool) {
+        return SliceHash.areAllocated(self, rows, proof);
     }
 
     function request(InferenceRequest calldata self) external pure returns (bytes32) {

@@ -49,6 +49,7 @@ const TYPES: Record<string, Fields> = {
   },
   Voucher: { Voucher: fields('bytes32 orderId,address node,uint96 maxCumulativeFee') },
   CloseRequest: { CloseRequest: fields('bytes32 orderId,uint40 expiresAt') },
+  Allocation: { Allocation: fields('bytes32 orderId,bytes32 root,uint8 count,uint96 cap,uint64 series') },
 }
 
 const PERMIT_TYPES: Fields = {
@@ -156,7 +157,14 @@ const orders = STYLES.map((style, i) => {
 })
 
 /** What is signed under the escrow's domain: the struct's hash, and its digest. */
-const digests = ['InferenceRequest', 'InferenceReceipt', 'SettlementBatch', 'Voucher', 'CloseRequest'].flatMap((type) =>
+const digests = [
+  'InferenceRequest',
+  'InferenceReceipt',
+  'SettlementBatch',
+  'Voucher',
+  'CloseRequest',
+  'Allocation',
+].flatMap((type) =>
   STYLES.map((style, i) => {
     const { chainId, escrow } = domains[i] ?? fail()
     const types = TYPES[type] ?? fail()
@@ -287,6 +295,43 @@ const bodies = [
   responseHash: keccak256(body),
 }))
 
+// Slices: a tree of places, those without a slice zero, its leaves of 53 bytes and its inner nodes of 64.
+
+function allocationOf(count: number) {
+  const holders = Array.from({ length: count }, () => ({
+    node: valueOf('address', 'random') as string,
+    evidenceKey: valueOf('bytes32', 'random') as string,
+  }))
+  const leaves = holders.map(({ node, evidenceKey }) => keccak256(concat(['0x00', node, evidenceKey])))
+  const depth = [0, 1, 2, 3, 4, 5, 6, 7, 8].find((exponent) => 2 ** exponent >= count) ?? fail()
+  const zero = `0x${'00'.repeat(32)}`
+  const nodeAt = (level: number, place: number): string =>
+    level === 0
+      ? (leaves[place] ?? zero)
+      : keccak256(concat([nodeAt(level - 1, 2 * place), nodeAt(level - 1, 2 * place + 1)]))
+  /** Whether a node is above one of the indexes. */
+  const isKnown = (level: number, place: number, indexes: readonly number[]): boolean =>
+    indexes.some((index) => Math.floor(index / 2 ** level) === place)
+  const proofOf = (indexes: readonly number[]): string[] =>
+    Array.from({ length: depth }, (_, level) => level).flatMap((level) =>
+      Array.from({ length: 2 ** (depth - level) }, (_, place) => place)
+        .filter((place) => !isKnown(level, place, indexes) && isKnown(level, place ^ 1, indexes))
+        .map((place) => nodeAt(level, place)),
+    )
+  const chosen = [[0], [count - 1], [...holders.keys()], [...holders.keys()].filter((i) => i % 3 === 0)]
+  const allocationId = random32()
+  return {
+    holders,
+    leaves,
+    root: nodeAt(depth, 0),
+    proofs: chosen.map((indexes) => ({ indexes, proof: proofOf(indexes) })),
+    allocationId,
+    sliceIds: holders.map((_, index) => keccak256(abi.encode(['bytes32', 'uint256'], [allocationId, index]))),
+  }
+}
+
+const allocations = [1, 2, 3, 5, 8, 50, 255].map(allocationOf)
+
 function fail(): never {
   throw new TypeError('a vector refers to one that is not there')
 }
@@ -308,6 +353,7 @@ const vectors = {
   models,
   shares,
   tree: { contents, leaves, trees },
+  allocations,
 }
 
 writeFileSync(new URL('../vectors/protocol.json', import.meta.url), `${JSON.stringify(vectors, undefined, 1)}\n`)

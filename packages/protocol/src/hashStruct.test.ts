@@ -17,6 +17,7 @@ const VALUES: { readonly [Name in StructName]: fc.Arbitrary<StructValues[Name]> 
   SettlementBatch: any.settlementBatch,
   Voucher: any.voucher,
   CloseRequest: any.closeRequest,
+  Allocation: fc.tuple(any.bytes32, any.allocation).map(([orderId, allocation]) => ({ orderId, ...allocation })),
 }
 
 const SETTLEMENT = {

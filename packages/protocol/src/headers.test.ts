@@ -8,9 +8,11 @@ import {
   decodeReceiptEvent,
   decodeReceiptHeader,
   decodeRequestHeader,
+  decodeVoucherHeader,
   encodeReceiptEvent,
   encodeReceiptHeader,
   encodeRequestHeader,
+  encodeVoucherHeader,
 } from './headers.js'
 import type { SignedRequest } from './types.js'
 
@@ -18,9 +20,10 @@ const [signed] = fc.sample(any.signedRequest, { numRuns: 1, seed: 7 }) as [Signe
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 describe('headers', () => {
-  it('carry every request and receipt', () => {
+  it('carry every request, voucher and receipt', () => {
     fc.assert(
-      fc.property(any.signedRequest, any.signedReceipt, (request, receipt) => {
+      fc.property(any.signedRequest, any.signedReceipt, any.signedVoucher, (request, receipt, voucher) => {
+        expect(decodeVoucherHeader(encodeVoucherHeader(voucher))).toEqual(voucher)
         expect(decodeRequestHeader(encodeRequestHeader(request))).toEqual(request)
         expect(decodeReceiptHeader(encodeReceiptHeader(receipt))).toEqual(receipt)
         expect(encodeReceiptHeader(receipt)).toMatch(/^[A-Za-z0-9_-]+$/)

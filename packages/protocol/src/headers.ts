@@ -1,10 +1,12 @@
 import { toWire } from './codec.js'
 import { InvalidInputError } from './errors.js'
-import { parseSignedReceipt, parseSignedRequest } from './parse.js'
-import type { SignedReceipt, SignedRequest } from './types.js'
+import { parseSignedReceipt, parseSignedRequest, parseSignedVoucher } from './parse.js'
+import type { SignedReceipt, SignedRequest, SignedVoucher } from './types.js'
 
 /** Carries the signed request, as base64url of its JSON. */
 export const REQUEST_HEADER = 'x-opg-request'
+/** Carries the requester's voucher beside the request, as base64url of its JSON, where the order's verifier asks for it. */
+export const VOUCHER_HEADER = 'x-opg-voucher'
 /** Carries the signed receipt, as base64url of its JSON, where the answer is not streamed. */
 export const RECEIPT_HEADER = 'x-opg-receipt'
 /** Name of the last event of a streamed answer; its data is the signed receipt's JSON. */
@@ -22,6 +24,16 @@ export function encodeRequestHeader(signed: SignedRequest): string {
 /** Reads `x-opg-request`. @throws {InvalidInputError} naming the header, or the member that is wrong in it */
 export function decodeRequestHeader(value: unknown): SignedRequest {
   return parseSignedRequest(decodeHeader(REQUEST_HEADER, value), REQUEST_HEADER)
+}
+
+/** The value of `x-opg-voucher`. @throws {InvalidInputError} if it would be too long */
+export function encodeVoucherHeader(signed: SignedVoucher): string {
+  return encodeHeader(VOUCHER_HEADER, toWire(signed))
+}
+
+/** Reads `x-opg-voucher`. @throws {InvalidInputError} naming the header, or the member that is wrong in it */
+export function decodeVoucherHeader(value: unknown): SignedVoucher {
+  return parseSignedVoucher(decodeHeader(VOUCHER_HEADER, value), VOUCHER_HEADER)
 }
 
 /** The value of `x-opg-receipt`. @throws {InvalidInputError} if it would be too long */

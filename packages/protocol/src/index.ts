@@ -49,12 +49,15 @@ export {
   RECEIPT_EVENT,
   RECEIPT_HEADER,
   REQUEST_HEADER,
+  VOUCHER_HEADER,
   decodeReceiptEvent,
   decodeReceiptHeader,
   decodeRequestHeader,
+  decodeVoucherHeader,
   encodeReceiptEvent,
   encodeReceiptHeader,
   encodeRequestHeader,
+  encodeVoucherHeader,
 } from './headers.js'
 export { modelId, orderId, orderSeed, requestId, termsHash, workOrderHash, workOrderOf } from './ids.js'
 export {
@@ -89,6 +92,7 @@ export {
   parseSignedOrder,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSignedVoucher,
   parseSlice,
   parseTerms,
   parseVoucher,
@@ -107,10 +111,12 @@ export {
   MAX_SLICES,
   allocationId,
   allocationRoot,
+  combineSliceProofs,
   createAllocation,
   sliceId,
   sliceLeaf,
   sliceProof,
+  verifySliceProof,
   type SliceTree,
 } from './slices.js'
 export { recoverSigner } from './signature.js'
@@ -132,6 +138,7 @@ export type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  SignedVoucher,
   Slice,
   SliceHolder,
   SliceRow,

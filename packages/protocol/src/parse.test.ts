@@ -4,6 +4,7 @@ import * as any from '../test/arbitraries.js'
 import { refusalOf } from '../test/refusal.js'
 import { toWire } from './codec.js'
 import {
+  parseAllocation,
   parseCloseRequest,
   parseInferenceReceipt,
   parseInferenceRequest,
@@ -13,7 +14,9 @@ import {
   parseSignedOrder,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSlice,
   parseTerms,
+  parseVoucher,
 } from './parse.js'
 
 type Parse = (value: unknown) => unknown
@@ -28,6 +31,9 @@ const PARSERS: readonly (readonly [string, Parse, fc.Arbitrary<object>])[] = [
   ['SignedReceipt', parseSignedReceipt, any.signedReceipt],
   ['Settlement', parseSettlement, any.settlement],
   ['CloseRequest', parseCloseRequest, any.closeRequest],
+  ['Voucher', parseVoucher, any.voucher],
+  ['Allocation', parseAllocation, any.allocation],
+  ['Slice', parseSlice, any.slice],
   [
     'PriceSheet',
     parsePriceSheet,

@@ -22,6 +22,7 @@ import type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  SignedVoucher,
   Slice,
   Terms,
   Voucher,
@@ -76,6 +77,7 @@ const settlement = parseObject<Settlement>({
   close: parseBool,
 })
 const voucher = parseObject<Voucher>({ orderId: parseBytes32, node: parseAddress, maxCumulativeFee: uint96 })
+const signedVoucher = parseObject<SignedVoucher>({ voucher, signature: parseBytes({ min: 65, max: 65 }) })
 const allocation = parseObject<Allocation>({ root: parseBytes32, count: uint8, cap: uint96, series: uint64 })
 const slice = parseObject<Slice>({ index: uint8, node: parseAddress, evidenceKey: parseBytes32 })
 const closeRequest = parseObject<CloseRequest>({ orderId: parseBytes32, expiresAt: uint40 })
@@ -155,6 +157,11 @@ export function parseCloseRequest(value: unknown, field = 'closeRequest'): Close
 /** Reads a `Voucher` from parsed JSON. @throws {InvalidInputError} */
 export function parseVoucher(value: unknown, field = 'voucher'): Voucher {
   return voucher(value, field)
+}
+
+/** Reads a `SignedVoucher` from parsed JSON. @throws {InvalidInputError} */
+export function parseSignedVoucher(value: unknown, field = ''): SignedVoucher {
+  return signedVoucher(value, field)
 }
 
 /** Reads an `Allocation` from parsed JSON. @throws {InvalidInputError} */

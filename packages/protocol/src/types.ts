@@ -135,6 +135,12 @@ export interface Voucher {
   readonly maxCumulativeFee: bigint
 }
 
+/** A voucher as it travels, with the requester's signature: ECDSA of 65 bytes, since no wallet is asked on chain. */
+export interface SignedVoucher {
+  readonly voucher: Voucher
+  readonly signature: Hex
+}
+
 /** The payer's wish that the node drain and close the order. */
 export interface CloseRequest {
   /** bytes32 */

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { checksumAddress } from '../src/address.js'
 import type {
   Address,
+  Allocation,
   CloseRequest,
   Hex,
   InferenceReceipt,
@@ -13,6 +14,8 @@ import type {
   SignedOrder,
   SignedReceipt,
   SignedRequest,
+  SignedVoucher,
+  Slice,
   Terms,
   Voucher,
 } from '../src/types.js'
@@ -91,4 +94,12 @@ export const voucher: fc.Arbitrary<Voucher> = fc.record({
   node: address,
   maxCumulativeFee: uint(96),
 })
+export const signedVoucher: fc.Arbitrary<SignedVoucher> = fc.record({ voucher, signature: hexOf(65) })
+export const allocation: fc.Arbitrary<Allocation> = fc.record({
+  root: bytes32,
+  count: smallUint(8),
+  cap: uint(96),
+  series: uint(64),
+})
+export const slice: fc.Arbitrary<Slice> = fc.record({ index: smallUint(8), node: address, evidenceKey: bytes32 })
 export const closeRequest: fc.Arbitrary<CloseRequest> = fc.record({ orderId: bytes32, expiresAt: smallUint(40) })

@@ -5,10 +5,13 @@ import {
   type Hex,
   type InferenceReceipt,
   type Order,
+  type SliceHolder,
   type StructName,
   type StructValues,
   type Terms,
   WITNESS_TYPE_STRING,
+  allocationRoot,
+  createAllocation,
   domainSeparator,
   hashStruct,
   inclusionProof,
@@ -25,6 +28,9 @@ import {
   responseHash,
   rootOfLeaves,
   sharesOf,
+  sliceId,
+  sliceLeaf,
+  sliceProof,
   structDigest,
   typeHash,
   verifyConsistency,
@@ -70,6 +76,14 @@ interface Vectors {
     facilitator: string
     royalty: string
     network: string
+  }[]
+  readonly allocations: readonly {
+    holders: readonly SliceHolder[]
+    leaves: readonly Hex[]
+    root: Hex
+    proofs: readonly { indexes: readonly number[]; proof: readonly Hex[] }[]
+    allocationId: Hex
+    sliceIds: readonly Hex[]
   }[]
   readonly tree: {
     readonly contents: readonly Hex[]
@@ -152,6 +166,18 @@ describe('vectors shared with Solidity (E12)', () => {
       royalty: BigInt(vector.royalty),
       network: BigInt(vector.network),
     })
+  })
+
+  it.each(vectors.allocations)('divides an order by the tree of root $root', (vector) => {
+    const { holders, leaves, root, proofs, allocationId, sliceIds } = vector
+    expect(holders.map(sliceLeaf)).toEqual(leaves)
+    expect(allocationRoot(holders)).toBe(root)
+    expect(createAllocation({ holders, cap: 1n, series: 2n })).toEqual({
+      allocation: { root, count: holders.length, cap: 1n, series: 2n },
+      slices: holders.map((holder, index) => ({ ...holder, index })),
+    })
+    for (const { indexes, proof } of proofs) expect(sliceProof(holders, indexes)).toEqual(proof)
+    expect(holders.map((_, index) => sliceId(allocationId, index))).toEqual(sliceIds)
   })
 
   it('hashes the leaves of the tree', () => {
