@@ -56,22 +56,22 @@ const requireFrom = createRequire(import.meta.url)
 export interface CompilerInput {
   readonly files: readonly string[]
   readonly settings: Readonly<Record<string, unknown>>
-  readonly patch?: Patch
+  readonly patches?: readonly Patch[]
   readonly smtSolver?: Callbacks['smtSolver']
 }
 
 /** Compiles files of this repository, paths relative to its root, by npm's solc. @throws {ProveError} on an error */
-export function compile({ files, settings, patch, smtSolver }: CompilerInput): CompilerOutput {
+export function compile({ files, settings, patches = [], smtSolver }: CompilerInput): CompilerOutput {
   const solc = requireFrom('solc') as Compiler
   const input = {
     language: 'Solidity',
-    sources: Object.fromEntries(files.map((file) => [file, { content: readSource(file, patch) }])),
+    sources: Object.fromEntries(files.map((file) => [file, { content: readSource(file, patches) }])),
     settings: { evmVersion: 'prague', ...settings },
   }
   const callbacks: Callbacks = {
     import: (path) => {
       try {
-        return { contents: readSource(path, patch) }
+        return { contents: readSource(path, patches) }
       } catch (error) {
         if (error instanceof ProveError) throw error
         return { error: `${path} was not found` }
@@ -85,13 +85,16 @@ export function compile({ files, settings, patch, smtSolver }: CompilerInput): C
   return output
 }
 
-export function readSource(path: string, patch?: Patch): string {
-  const text = readFileSync(path.startsWith('@') ? requireFrom.resolve(path) : `${ROOT}${path}`, 'utf8')
-  if (path !== patch?.file) return text
-  if (text.split(patch.find).length !== 2) {
-    throw new ProveError(`${path} must hold "${patch.find}" exactly once: say anew how to break it`)
+export function readSource(path: string, patches: readonly Patch[] = []): string {
+  let text = readFileSync(path.startsWith('@') ? requireFrom.resolve(path) : `${ROOT}${path}`, 'utf8')
+  for (const { file, find, replace } of patches) {
+    if (file !== path) continue
+    if (text.split(find).length !== 2) {
+      throw new ProveError(`${path} must hold "${find}" exactly once: say anew how to break it`)
+    }
+    text = text.replace(find, () => replace)
   }
-  return text.replace(patch.find, () => patch.replace)
+  return text
 }
 
 /** The code of one contract, as solc hands it to its optimizer. */
@@ -103,11 +106,11 @@ export interface ContractCode {
   nameOf(codeName: string): string
 }
 
-export function compileContract(file: string, contract: string, patch?: Patch): ContractCode {
+export function compileContract(file: string, contract: string, patches: readonly Patch[] = []): ContractCode {
   const output = compile({
     files: [file],
     settings: { viaIR: true, outputSelection: { [file]: { [contract]: ['irAst'] }, '*': { '': ['ast'] } } },
-    ...(patch === undefined ? {} : { patch }),
+    patches,
   })
   const ir = output.contracts?.[file]?.[contract]?.irAst
   if (ir === undefined) throw new ProveError(`${file} holds no contract ${contract}`)

@@ -19,14 +19,14 @@ export interface CheckInput {
   readonly file: string
   readonly contract: string
   readonly seconds: number
-  readonly patch?: Patch
+  readonly patches?: readonly Patch[]
 }
 
 /**
  * What solc's model checker (CHC engine) says of each assertion of a contract, by the name of the function that holds
  * it. The compiler comes from npm without a solver in it, and asks for one by callback.
  */
-export function checkModel({ file, contract, seconds, patch }: CheckInput): ReadonlyMap<string, Verdict> {
+export function checkModel({ file, contract, seconds, patches = [] }: CheckInput): ReadonlyMap<string, Verdict> {
   const output = compile({
     files: [file],
     settings: {
@@ -42,7 +42,7 @@ export function checkModel({ file, contract, seconds, patch }: CheckInput): Read
         timeout: seconds * 1000,
       },
     },
-    ...(patch === undefined ? {} : { patch }),
+    patches,
     smtSolver: (query) => ({ contents: askZ3(query, seconds, SPACER) }),
   })
   const functions = functionsOf(output.sources?.[file]?.ast, contract)

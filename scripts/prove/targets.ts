@@ -113,8 +113,8 @@ export function targets(): readonly Target[] {
   ]
 }
 
-/** Tries targets one after the other, all or those named, over the code as it is or with one passage changed. */
-export function* prove(only?: readonly string[], patch?: Patch): Generator<Result> {
+/** Tries targets one after the other, all or those named, over the code as it is or with passages changed. */
+export function* prove(only?: readonly string[], patches: readonly Patch[] = []): Generator<Result> {
   const wanted = targets().filter((target) => only === undefined || only.includes(target.name))
   const models = new Map<string, ReadonlyMap<string, Verdict>>()
   let subject: Subject | undefined
@@ -128,7 +128,7 @@ export function* prove(only?: readonly string[], patch?: Patch): Generator<Resul
 
     const obligation = OBLIGATIONS.find((each) => each.name === name)
     if (obligation !== undefined) {
-      subject ??= new Subject(compileContract(ESCROW_FILE, ESCROW_CONTRACT, patch))
+      subject ??= new Subject(compileContract(ESCROW_FILE, ESCROW_CONTRACT, patches))
       return tryObligation(obligation, subject)
     }
 
@@ -137,7 +137,7 @@ export function* prove(only?: readonly string[], patch?: Patch): Generator<Resul
     let verdicts = models.get(model.file)
     if (verdicts === undefined) {
       const { file, contract } = model
-      verdicts = checkModel({ file, contract, seconds: SECONDS, ...(patch === undefined ? {} : { patch }) })
+      verdicts = checkModel({ file, contract, seconds: SECONDS, patches })
       models.set(file, verdicts)
     }
     return verdicts.get(name.slice(model.contract.length + 1)) ?? 'not decided'
