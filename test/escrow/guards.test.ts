@@ -19,9 +19,9 @@ async function harnessFixture() {
 
 describe('GasFloor', () => {
   for (const gasForCall of [0n, 62n, 63n, 64n, 150_000n, 6_300_001n]) {
-    it(`asks for ${String(gasForCall)} gas, the 64th part that a call may not have, and 5,000 for the way`, async () => {
+    it(`asks for ${String(gasForCall)} gas, the 64th part that a call may not have, and 8,000 for the way`, async () => {
       const { harness } = await loadFixture(harnessFixture)
-      const needed = gasForCall + gasForCall / 63n + 5_000n
+      const needed = gasForCall + gasForCall / 63n + 8_000n
       await harness.requireGas.staticCall(ID, gasForCall, { gasLimit: needed + 30_000n })
       await expect(harness.requireGas.staticCall(ID, gasForCall, { gasLimit: needed + 21_900n }))
         .to.be.revertedWithCustomError(GAS_ERRORS, 'GasTooLow')

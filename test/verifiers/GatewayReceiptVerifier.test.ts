@@ -93,7 +93,7 @@ describe('GatewayReceiptVerifier', () => {
         const row = rowFor(f.order, f.receipt)
         await expect(f.escrow.settle(f.terms, [row], evidenceOf([f.receipt])))
           .to.emit(f.escrow, 'OrderSettled')
-          .withArgs(f.orderId, f.order.amount, 0n, row.receiptsRoot, 1n)
+          .withArgs(f.orderId, f.order.amount, row.receiptsRoot, 1n, 0n)
         expect((await f.escrow.orders(f.orderId)).closed).to.equal(true)
       })
 

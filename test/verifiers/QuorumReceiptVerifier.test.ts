@@ -98,7 +98,7 @@ describe('QuorumReceiptVerifier', () => {
         const evidence = quorumEvidence(saidBy(batchDigest(f.home, f.terms, rows), places))
         await expect(f.escrow.settle(f.terms, rows, evidence))
           .to.emit(f.escrow, 'OrderSettled')
-          .withArgs(f.orderId, OPG, f.order.amount - OPG, rows[0]?.receiptsRoot, 3n)
+          .withArgs(f.orderId, OPG, rows[0]?.receiptsRoot, 3n, f.order.amount - OPG)
       })
     }
 

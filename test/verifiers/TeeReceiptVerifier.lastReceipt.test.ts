@@ -109,7 +109,7 @@ describe('TeeReceiptVerifier, evidence by last receipts', () => {
         const row = rowFor(f.order, receipt)
         await expect(f.escrow.connect(f.stranger).settle(f.terms, [row], evidenceOf(f.home, [receipt])))
           .to.emit(f.escrow, 'OrderSettled')
-          .withArgs(f.orderId, 2n * OPG, 0n, receiptLeaf(receipt), 8n)
+          .withArgs(f.orderId, 2n * OPG, receiptLeaf(receipt), 8n, 0n)
         await f.escrow.connect(f.node).release(f.terms, f.order) // the rest, to the payer's good
       })
 

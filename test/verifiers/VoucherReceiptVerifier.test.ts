@@ -90,7 +90,7 @@ describe('VoucherReceiptVerifier', () => {
       const evidence = await evidenceFor(f, rows)
       await expect(f.escrow.settle(f.terms, rows, evidence))
         .to.emit(f.escrow, 'OrderSettled')
-        .withArgs(f.orderId, MAX_FEE, f.order.amount - MAX_FEE, rows[0]?.receiptsRoot, 3n)
+        .withArgs(f.orderId, MAX_FEE, rows[0]?.receiptsRoot, 3n, f.order.amount - MAX_FEE)
     })
 
     it('settles many orders, each by its own voucher', async () => {
