@@ -14,7 +14,8 @@ import {IReceiptVerifier} from "./IReceiptVerifier.sol";
 /// Evidence is `abi.encodePacked(bytes nodeSignature)`, and then for each row, in their order,
 /// `abi.encodePacked(uint96 maxCumulativeFee, bytes requesterSignature)`: 65 bytes, and 77 for each row. The requester
 /// signs `Voucher(bytes32 orderId,address node,uint96 maxCumulativeFee)` under the escrow's domain. A later voucher
-/// replaces an earlier one, and any voucher serves for less.
+/// replaces an earlier one, and any voucher serves for less. A row of no fee needs none, so that a node can give back what
+/// nobody used: its 77 bytes are not read.
 ///
 /// Signatures are ECDSA of 65 bytes, of keys: neither an ERC-1271 wallet nor an account's code is asked, so that what
 /// the node checked when it took a voucher stays true.

@@ -195,7 +195,7 @@ describe('attacks by re-entrance', () => {
     for (const entrance of ENTRANCES) {
       const f = await loadFixture(reentrancyFixture)
       const data = await encodedCall(f, entrance)
-      const caller = { release: f.node, openFunded: f.payer }[String(entrance)] ?? f.stranger
+      const caller = { release: f.node, openFunded: f.payer }[entrance as string] ?? f.stranger
       if (entrance === 'reclaim') await time.increaseTo(f.order.claimBy)
       await expect(caller.sendTransaction({ to: f.home.escrow, data }), entrance).not.to.be.reverted
     }

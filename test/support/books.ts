@@ -134,24 +134,35 @@ class Reader {
   }
 }
 
-export function booksFromEvents(escrow: InferenceEscrow, logs: readonly Log[]): Books {
-  const reader = new Reader()
-  for (const log of logs) {
-    const event = escrow.interface.parseLog(log)
-    if (event === null) throw new TypeError(`The escrow does not know its own event ${log.topics[0] ?? ''}`)
-    reader.read(event.name, event.args.toObject())
+/** Keeps books as events come in. */
+export class BookKeeper {
+  readonly #reader = new Reader()
+
+  constructor(private readonly escrow: Pick<InferenceEscrow, 'interface'>) {}
+
+  read(logs: readonly Log[]): void {
+    for (const log of logs) {
+      const event = this.escrow.interface.parseLog(log)
+      if (event === null) throw new TypeError(`The escrow does not know its own event ${log.topics[0] ?? ''}`)
+      this.#reader.read(event.name, event.args.toObject())
+    }
   }
-  const { amounts, released, refunded } = reader
-  return {
-    network: reader.network,
-    networkBps: reader.networkBps,
-    credit: (account) => reader.credits.get(account),
-    networkWith: (node) => reader.networkWith.get(node),
-    royalty: (modelId) => reader.royalties.get(modelId),
-    left: (orderId) => amounts.get(orderId) - released.get(orderId) - refunded.get(orderId),
-    reserved: (orderId) => reader.reserved.get(orderId),
-    released: (orderId) => released.get(orderId),
-    refunded: (orderId) => refunded.get(orderId),
-    unsettled: (allocationId) => reader.unsettled.get(allocationId),
+
+  /** The books as they are now. */
+  books(): Books {
+    const reader = this.#reader
+    const { amounts, released, refunded } = reader
+    return {
+      network: reader.network,
+      networkBps: reader.networkBps,
+      credit: (account) => reader.credits.get(account),
+      networkWith: (node) => reader.networkWith.get(node),
+      royalty: (modelId) => reader.royalties.get(modelId),
+      left: (orderId) => amounts.get(orderId) - released.get(orderId) - refunded.get(orderId),
+      reserved: (orderId) => reader.reserved.get(orderId),
+      released: (orderId) => released.get(orderId),
+      refunded: (orderId) => refunded.get(orderId),
+      unsettled: (allocationId) => reader.unsettled.get(allocationId),
+    }
   }
 }

@@ -118,6 +118,18 @@ describe('VoucherReceiptVerifier', () => {
       })
     }
 
+    it('takes the node alone where it gives an order back that nobody used, and a voucher from one base unit on', async () => {
+      const f = await loadFixture(voucherFixture)
+      const noVoucher = '0x'.padEnd(2 + 2 * 77, '0')
+      const evidenceAt = async (fee: bigint) => {
+        const rows = [settleRow(f.order, fee, { close: true })]
+        return { rows, evidence: concat([await settlementEvidence(f, f.node, rows, { terms: f.terms }), noVoucher]) }
+      }
+      await expectRefused(f, await evidenceAt(1n), 'VoucherExceeded', [f.orderId, 0n, 1n])
+      const { rows, evidence } = await evidenceAt(0n)
+      await expect(f.escrow.settle(f.terms, rows, evidence)).to.changeTokenBalance(f.token, f.payer, f.order.amount)
+    })
+
     it("refuses a fee of one base unit over the voucher's total", async () => {
       const f = await loadFixture(voucherFixture)
       const rows = [settleRow(f.order, MAX_FEE + 1n)]

@@ -100,7 +100,7 @@ export function isSignedBy(
 }
 
 /** Only what the chain's verifier takes: canonical DER of RSA with 2048, 3072 or 4096 bits and exponent 65537. */
-function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
+export function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
   const der = Buffer.from(readDer(publicKey, 'keys.publicKey').slice(2), 'hex')
   if (keccak256(der) !== lower(teeId)) {
     throw new TeeKeyError({ teeId, expected: 'the key whose keccak256 is the teeId', found: 'another key' })

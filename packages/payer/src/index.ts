@@ -44,6 +44,7 @@ export {
   type PreparedPermit,
   type SignedPermit,
 } from './gaslessStart.js'
+export { checkGatewayAnswer, createGatewayOrder, type GatewayAnswer, type GatewayOrder } from './gatewayOrder.js'
 export { nextPermit2Nonce } from './nextPermit2Nonce.js'
 export type { HttpOptions } from './nodeHttp.js'
 export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'

@@ -12,7 +12,7 @@ import { type OrderOrSlice, tabOf } from './tab.js'
  * slice, which frees the rest for other slices. The node may take its time; `watchOrder` and `routedStatus` show when it
  * is done.
  *
- * @param signer the payer
+ * @param signer the payer; of a slice, the facilitator too
  * @throws {InvalidInputError} {@link SignerMismatchError} {@link NodeUnavailableError} {@link NodeAnswerError}
  */
 export async function requestClose(
@@ -26,9 +26,11 @@ export async function requestClose(
 ): Promise<{ readonly status: 'closing'; readonly orderId: Hex } | Refused> {
   const { escrow } = options
   const http = nodeHttp(options)
-  const { orderId, order } = tabOf(escrow, options)
+  const { orderId, terms, order, slice } = tabOf(escrow, options)
   const found = parseAddress(await signer.getAddress(), 'signer')
-  if (found !== order.payer) throw new SignerMismatchError({ field: 'order.payer', expected: order.payer, found })
+  const isFacilitator = slice !== undefined && found === terms.facilitator
+  if (found !== order.payer && !isFacilitator)
+    throw new SignerMismatchError({ field: 'order.payer', expected: order.payer, found })
 
   const closeRequest: CloseRequest = { orderId, expiresAt: checkSeconds(options.expiresAt, 'expiresAt') }
   const data = typedData(escrow, { name: 'CloseRequest', value: closeRequest })

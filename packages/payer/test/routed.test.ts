@@ -1,5 +1,14 @@
-import { Wallet } from 'ethers'
-import { type SliceHolder, type SliceRow, ZERO_BYTES32 } from '@opg/protocol'
+import { VoucherReceiptVerifier__factory } from '@opg/bindings'
+import { Wallet, concat, toBeHex } from 'ethers'
+import {
+  EMPTY_ROOT,
+  type Hex,
+  type SliceHolder,
+  type SliceRow,
+  ZERO_BYTES32,
+  parseAddress,
+  typedData,
+} from '@opg/protocol'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   type AllocationInput,
@@ -23,6 +32,7 @@ import {
   routedStatus,
   settleSlices,
   signAllocation,
+  signVoucher,
   syncReceipts,
   verifyFraud,
 } from '../src/index.js'
@@ -409,6 +419,50 @@ describe('settleSlices', () => {
   })
 })
 
+describe('facilitator names itself as a node and settles without work', () => {
+  /** A slice that the facilitator gave to itself, as the node of its own, with a row that claims all of it. */
+  async function ownSlice() {
+    const holders = [{ node: addressOf(facilitator), evidenceKey: ZERO_BYTES32 }]
+    const prepared = await allocated({ holders })
+    const { grant, sliceId } = sliceAt(prepared, 0)
+    const settlement = { orderId: sliceId, cumulativeFee: CAP, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true }
+    const { node, evidenceKey } = grant.slice
+    const { domain, types, message } = typedData(world.escrow, {
+      name: 'SettlementBatch',
+      value: { node, evidenceKey, settlements: [settlement] },
+    })
+    const evidence = asHex(await facilitator.signTypedData(domain, types, message))
+    const row = { ...grant.slice, fee: CAP, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, evidence }
+    return { prepared, sliceId, row }
+  }
+
+  async function voucherBy(signer: Wallet, sliceId: Hex): Promise<string> {
+    const voucher = { orderId: sliceId, node: addressOf(facilitator), maxCumulativeFee: CAP }
+    const signed = await signVoucher(signer, { escrow: world.escrow, requester: addressOf(signer), voucher })
+    return concat([toBeHex(CAP, 12), signed.signature])
+  }
+
+  it('where the payer let the node’s own word be the evidence, it is paid: that is what the terms say', async () => {
+    const { prepared, row } = await ownSlice()
+    expect(await settle(prepared, [row])).toMatchObject({ rows: [{ status: 'settled' }] })
+  })
+
+  it('where the payer asked for vouchers, nothing moves without its requester’s signature', async () => {
+    const contract = await new VoucherReceiptVerifier__factory(relayer).deploy()
+    const verifier = parseAddress(await contract.getAddress())
+    const terms = world.termsOf({ facilitator: addressOf(facilitator), verifier })
+    work = await world.openOrder(payer, { terms, nonce: 1n })
+    const { prepared, sliceId, row } = await ownSlice()
+    const forged = { ...row, evidence: asHex(concat([row.evidence, await voucherBy(facilitator, sliceId)])) }
+    expect(await settle(prepared, [row, forged])).toMatchObject({
+      status: 'nothing-to-settle',
+      rows: [{ reason: 'Refused' }, { reason: 'Refused' }],
+    })
+    const agreed = { ...row, evidence: asHex(concat([row.evidence, await voucherBy(payer, sliceId)])) }
+    expect(await settle(prepared, [agreed])).toMatchObject({ rows: [{ status: 'settled' }] })
+  })
+})
+
 describe('a session on a slice', () => {
   it('buys up to the cap, with receipts of its own, and its settlement is checked against them', async () => {
     const prepared = await allocated()
@@ -512,22 +566,25 @@ describe('a session on a slice', () => {
     await expect(sessionOn(sliceAt(prepared, 0), nodeAt(1))).rejects.toThrow('Not mine.')
   })
 
-  it('is closed by the payer’s request for the slice', async () => {
+  it('is closed by a request for the slice, of the payer or the facilitator', async () => {
     const prepared = await allocated()
     const { grant, sliceId } = sliceAt(prepared, 0)
     const seen: string[] = []
-    const asked = await requestClose(payer, {
+    const options = {
       nodeUrl: nodeAt(0).url,
-      fetch: (url) => {
+      fetch: (url: Request | URL | string) => {
         seen.push(url instanceof Request ? url.url : url.toString())
         return Promise.resolve(Response.json({ status: 'closing' }))
       },
       escrow: world.escrow,
       ...work,
       slice: grant,
-      expiresAt: parseInt('7fffffff', 16),
-    })
-    expect(asked).toEqual({ status: 'closing', orderId: sliceId })
-    expect(seen).toEqual([`${nodeAt(0).url}/v1/orders/${sliceId}/close`])
+      expiresAt: (await world.devnet.now()) + 60,
+    }
+    for (const signer of [payer, facilitator]) {
+      expect(await requestClose(signer, options)).toEqual({ status: 'closing', orderId: sliceId })
+    }
+    await expect(requestClose(relayer, options)).rejects.toMatchObject({ code: 'SIGNER_MISMATCH' })
+    expect(new Set(seen)).toEqual(new Set([`${nodeAt(0).url}/v1/orders/${sliceId}/close`]))
   })
 })

@@ -13,6 +13,7 @@ export {
   type Reader,
   type Wire,
 } from './codec.js'
+export { canonicalJson } from './canonicalJson.js'
 export {
   BPS,
   CHAIN_IDS,
@@ -43,6 +44,17 @@ export {
   type TypedDomain,
 } from './domain.js'
 export { InvalidInputError } from './errors.js'
+export {
+  gatewayDigest,
+  gatewayInputHash,
+  gatewayLeaf,
+  gatewayOutputHash,
+  gatewayReference,
+  gatewayReferenceOf,
+  withGatewayReference,
+  type GatewayReceipt,
+  type GatewayRequest,
+} from './gateway.js'
 export { hashStruct, typeHash } from './hashStruct.js'
 export {
   MAX_HEADER_LENGTH,

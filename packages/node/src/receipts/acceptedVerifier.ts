@@ -13,6 +13,8 @@ export interface AcceptedVerifier {
   readonly signer: EvidenceSigner | undefined
   /** Whether each request must bring its requester's voucher. */
   readonly takesVouchers: boolean
+  /** Whether evidence comes from others, who may be slow: such settlements go after all that need nobody. */
+  readonly isRemote: boolean
   /** What of a planned settlement can be proved to it, perhaps in another form; undefined: nothing. */
   readonly provable: (planned: Settlement, proof: OrderProof) => Settlement | undefined
   /** Evidence for settlements that are provable; undefined where it cannot be had now, but perhaps later. */

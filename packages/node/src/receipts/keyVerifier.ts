@@ -17,6 +17,7 @@ export function acceptKeyVerifier({ address, codeHash, signer, node }: VerifierI
     evidenceKeys: nodeKeysOf(signer, node),
     signer,
     takesVouchers: false,
+    isRemote: false,
     provable: (planned) => planned,
     prove: ({ digest }) => Promise.resolve(signer.signDigest(digest)),
   }

@@ -26,6 +26,7 @@ export function acceptLostTee(input: {
     evidenceKeys: teeKeysOf(input),
     signer: undefined,
     takesVouchers: false,
+    isRemote: false,
     provable: (planned, proof) => provableOf(teeId, { planned, proof }),
     prove: ({ proofs }) => {
       const receipts = proofs.flatMap(({ lastReceipt }) => lastReceipt ?? [])

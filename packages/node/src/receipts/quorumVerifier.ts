@@ -42,9 +42,11 @@ export function acceptQuorumVerifier(
     evidenceKeys: [quorumKeyOf(sorted)],
     signer,
     takesVouchers: false,
+    isRemote: true,
     provable: (planned) => planned,
     prove: async (batch) => {
-      const signatures = await collect(sorted, { batch, logger })
+      const question = questionOf(batch, signer.signDigest(batch.digest))
+      const signatures = await collect(sorted, { question, digest: batch.digest, logger })
       if (signatures.size < sorted.k) {
         logger.warn({ signed: signatures.size, needed: sorted.k }, 'too few validators signed; it is tried again')
         return undefined
@@ -75,9 +77,10 @@ function ascending({ k, validators }: Quorum): readonly Validator[] {
 /** Asks all at once, and ends with the first `k` right signatures, or when nobody is left to wait for. */
 async function collect(
   { k, validators, timeoutMs, fetch }: Quorum,
-  { batch, logger }: { readonly batch: EvidenceBatch; readonly logger: Logger },
+  input: { readonly question: unknown; readonly digest: Hex; readonly logger: Logger },
 ): Promise<ReadonlyMap<Address, Hex>> {
-  const body = JSON.stringify(questionOf(batch))
+  const { question, digest, logger } = input
+  const body = JSON.stringify(question)
   const signatures = new Map<Address, Hex>()
   const enough = new AbortController()
   await Promise.all(
@@ -87,7 +90,7 @@ async function collect(
       if (signatures.size >= k) return
       if (answer.status === 'failed') logger.warn({ validator: address, detail: answer.detail }, 'no signature')
       // Whatever it says, only its own signature over this digest counts.
-      else if (recoverSigner(batch.digest, answer.signature) !== address) {
+      else if (recoverSigner(digest, answer.signature) !== address) {
         logger.warn({ validator: address }, 'a validator sent a signature that is not its own over this batch')
       } else signatures.set(address, answer.signature)
       if (signatures.size >= k) enough.abort()
@@ -96,10 +99,14 @@ async function collect(
   return signatures
 }
 
-/** What a validator needs to judge: it computes the digest itself. */
-function questionOf({ chainId, escrow, terms, node, evidenceKey, settlements, proofs }: EvidenceBatch): unknown {
+/**
+ * What a validator needs to judge: it computes the digest itself. By the node's signature over it the validator knows
+ * that the node asks: whoever holds an old receipt could have the order closed at too little otherwise.
+ */
+function questionOf(batch: EvidenceBatch, nodeSignature: Hex): unknown {
+  const { chainId, escrow, terms, node, evidenceKey, settlements, proofs } = batch
   const receipts = proofs.flatMap(({ lastReceipt }) => lastReceipt ?? [])
-  return toWire({ chainId, escrow, terms, node, evidenceKey, settlements, receipts })
+  return toWire({ chainId, escrow, terms, node, evidenceKey, settlements, receipts, nodeSignature })
 }
 
 /** `abi.encodePacked(uint8 k, uint8 n, address[n] validators, uint256 signers, bytes[k] signatures)`. */

@@ -24,6 +24,7 @@ export function acceptTeeVerifier(input: VerifierInput & { readonly ownsTee: boo
     evidenceKeys: teeKeysOf({ ...input, teeId }),
     signer,
     takesVouchers: false,
+    isRemote: false,
     provable: (planned) => planned,
     prove: ({ digest }) => Promise.resolve(concat([FORM_DIGEST, teeId, signer.signDigest(digest)]) as Hex),
   }

@@ -1,7 +1,9 @@
-import type { Hex } from '@opg/protocol'
+import type { Hex, SignedVoucher } from '@opg/protocol'
 import { concat, toBeHex } from 'ethers'
 import type { AcceptedVerifier, VerifierInput } from './acceptedVerifier.js'
 import { nodeKeysOf, requireEcdsa } from './keyVerifier.js'
+
+const VOUCHER_BYTES = 77
 
 /**
  * `VoucherReceiptVerifier`: the node's signature over the batch, and of each order the requester's voucher for at least
@@ -17,14 +19,21 @@ export function acceptVoucherVerifier({ address, codeHash, signer, node }: Verif
     evidenceKeys: nodeKeysOf(signer, node),
     signer,
     takesVouchers: true,
+    isRemote: false,
     provable: (planned, { order }) => {
-      const allowed = order.voucher?.voucher.maxCumulativeFee
-      return allowed !== undefined && planned.cumulativeFee <= allowed ? planned : undefined
+      // No fee needs no consent: an order or a slice that nobody used is given back.
+      const allowed = order.voucher?.voucher.maxCumulativeFee ?? 0n
+      return planned.cumulativeFee <= allowed ? planned : undefined
     },
     prove: ({ digest, proofs }) => {
-      const vouchers = proofs.flatMap(({ order }) => order.voucher ?? [])
-      const packed = vouchers.flatMap(({ voucher, signature }) => [toBeHex(voucher.maxCumulativeFee, 12), signature])
-      return Promise.resolve(concat([signer.signDigest(digest), ...packed]) as Hex)
+      const vouchers = proofs.map(({ order }) => encodeVoucher(order.voucher))
+      return Promise.resolve(concat([signer.signDigest(digest), ...vouchers]) as Hex)
     },
   }
+}
+
+/** `abi.encodePacked(uint96 maxCumulativeFee, bytes signature)`; where there is none, as many bytes that nobody reads. */
+function encodeVoucher(signed: SignedVoucher | undefined): string {
+  if (signed === undefined) return toBeHex(0, VOUCHER_BYTES)
+  return concat([toBeHex(signed.voucher.maxCumulativeFee, 12), signed.signature])
 }

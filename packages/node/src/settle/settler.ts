@@ -135,7 +135,14 @@ export function createSettler(options: SettlerOptions): Settler {
     }
     if (candidates.length === 0) return []
     const { maxFeePerGas } = await sender.fees()
-    return groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+    const groups = groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+    return [...groups.filter((group) => !isRemote(group)), ...groups.filter(isRemote)]
+  }
+
+  /** Whether others must sign for it, for whom nobody else shall wait. */
+  function isRemote({ candidates }: Group): boolean {
+    const address = candidates[0]?.order.terms.verifier
+    return verifiers.some((verifier) => verifier.isRemote && verifier.address === address)
   }
 
   /** Not to pay gas for an order that somebody closed, or that a reorg took. */

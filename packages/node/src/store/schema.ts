@@ -105,7 +105,9 @@ export async function prepareSchema(database: Database, identity: BooksIdentity)
   await database.write('making the tables', () => {
     database.script('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT')
     for (let version = versionOf(database); version < SCHEMA_VERSION; version++) {
-      database.script(MIGRATIONS[version - 1] ?? '')
+      const migration = MIGRATIONS[version - 1]
+      if (migration === undefined) break // no version that ever was: refused below
+      database.script(migration)
       database.run('UPDATE meta SET value = ? WHERE name = ?', [String(version + 1), VERSION])
     }
     database.script(TABLES)

@@ -119,7 +119,7 @@ describe('a slice of a routed order', () => {
 
   it('a close is taken from the payer and from the facilitator, and from nobody else', async () => {
     const [slice, second] = await t.usedSlices([0, 0])
-    const { requestClose } = t.node.service
+    const requestClose = (input: unknown) => t.node.service.requestClose(input)
     expect(await requestClose(t.world.signClose(slice, t.world.requester))).toMatchObject({
       reason: 'signature-invalid',
     })
