@@ -235,7 +235,8 @@ interface IInferenceEscrow {
     /// @dev A slice that cannot be settled, its evidence included, is skipped with `RowSkipped` (E8). Rows that are not
     /// of the allocation are the caller's own mistake, and revert with `SliceProofInvalid`.
     /// @param rows in order of their indexes
-    /// @param proof what leads from the rows' leaves to the root; empty where all slices are there (see `SliceHash`)
+    /// @param proof what leads from the rows' leaves to the root (see `SliceHash`); for all slices nothing but the zeros
+    /// of places without one
     /// @param gasPerSlice the most that the verifier may spend on a slice: one node's wallet cannot use up the others'
     /// @return settled number of slices that were settled
     function settleSlices(

@@ -6,8 +6,9 @@ import {IInferenceEscrow} from "../interfaces/IInferenceEscrow.sol";
 /// @title GasFloor
 /// @notice Keeps who relays a batch from starving an order in it.
 library GasFloor {
-    /// @dev Gas that may be spent between the check of what is left and the call, a cold account included.
-    uint256 private constant CALL_OVERHEAD = 5_000;
+    /// @dev Gas that may be spent between the check of what is left and the call: a cold account, and the one that it
+    /// delegates to (EIP-7702), included.
+    uint256 private constant CALL_OVERHEAD = 8_000;
 
     /// @notice Reverts with `GasTooLow` where the gas left could not give a call `gasForCall`, so that a failure is
     /// never the relayer's doing (F5).

@@ -1,77 +1,53 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
-import {CachedModulus, CachedModulusLib, IModulusSource} from "../crypto/CachedModulus.sol";
 import {RsaPss} from "../crypto/RsaPss.sol";
-import {RsaPublicKey} from "../crypto/RsaPublicKey.sol";
+import {IInferenceEscrow} from "../interfaces/IInferenceEscrow.sol";
 import {IReceiptVerifier} from "../interfaces/IReceiptVerifier.sol";
 import {ITEERegistry} from "../interfaces/ITEERegistry.sol";
 import {ITeeReceiptVerifier} from "../interfaces/ITeeReceiptVerifier.sol";
+import {ReceiptHash} from "../libraries/ReceiptHash.sol";
+import {InferenceReceipt} from "../types/Receipt.sol";
 import {Row} from "../types/Settlement.sol";
+import {TeeKeys} from "./TeeKeys.sol";
 
 /// @title TeeReceiptVerifier
-contract TeeReceiptVerifier is ITeeReceiptVerifier, IModulusSource {
-    /// @dev One signature over the digest. Later forms take the next numbers.
+/// @notice See `ITeeReceiptVerifier`.
+contract TeeReceiptVerifier is ITeeReceiptVerifier, TeeKeys {
+    /// @dev One signature over the digest.
     uint8 private constant FORM_DIGEST = 0;
+    /// @dev Each order's last receipt. Later forms take the next numbers.
+    uint8 private constant FORM_LAST_RECEIPT = 1;
     /// @dev Form and teeId.
     uint256 private constant EVIDENCE_HEAD = 33;
+    /// @dev seq (8), requestId (32), responseHash (32), fee (12) and timestamp (5), in front of a receipt's signature.
+    uint256 private constant RECEIPT_HEAD = 89;
 
-    /// @inheritdoc ITeeReceiptVerifier
-    ITEERegistry public immutable REGISTRY;
-
-    bytes32 private immutable CACHE_CODE_HASH;
-
-    /// @dev The enclave whose key `cacheKey` is storing; zero outside of it.
-    bytes32 private transient _pendingTeeId;
-
-    constructor(ITEERegistry registry) {
-        require(address(registry).code.length != 0, RegistryWithoutCode(address(registry)));
-        REGISTRY = registry;
-        CACHE_CODE_HASH = keccak256(type(CachedModulus).creationCode);
-    }
-
-    /// @inheritdoc ITeeReceiptVerifier
-    function cacheKey(bytes32 teeId) external returns (address cache) {
-        cache = cacheOf(teeId);
-        if (cache.code.length != 0) return cache;
-
-        _pendingTeeId = teeId;
-        new CachedModulus{salt: teeId}(); // lands on `cache`; asks for `pendingModulus`, which checks the key
-        _pendingTeeId = 0;
-
-        emit KeyCached(teeId, cache);
-    }
-
-    /// @inheritdoc IModulusSource
-    function pendingModulus() external view returns (bytes memory) {
-        bytes32 teeId = _pendingTeeId;
-        require(teeId != 0, NoKeyPending());
-        return _registeredModulus(teeId);
-    }
+    constructor(ITEERegistry registry) TeeKeys(registry) {}
 
     /// @inheritdoc IReceiptVerifier
     function verify(
         address node,
         bytes32 evidenceKey,
         bytes32 digest,
-        Row[] calldata, // the digest covers them
+        Row[] calldata rows,
         bytes calldata evidence
     ) external view returns (bytes4) {
         require(evidence.length >= EVIDENCE_HEAD, EvidenceTooShort(evidence.length, EVIDENCE_HEAD));
         uint8 form = uint8(evidence[0]);
-        require(form == FORM_DIGEST, EvidenceFormUnknown(form));
+        require(form <= FORM_LAST_RECEIPT, EvidenceFormUnknown(form));
 
         bytes32 teeId = bytes32(evidence[1:EVIDENCE_HEAD]);
         _requireEntitled(teeId, evidenceKey, node);
-        require(_isSignedBy(teeId, digest, evidence[EVIDENCE_HEAD:]), TeeSignatureInvalid(teeId, digest));
+        if (form == FORM_DIGEST) {
+            // The digest covers the rows.
+            require(_isSignedBy(teeId, digest, evidence[EVIDENCE_HEAD:]), TeeSignatureInvalid(teeId, digest));
+        } else {
+            _requireLastReceipts(teeId, node, rows, evidence[EVIDENCE_HEAD:]);
+        }
         return IReceiptVerifier.verify.selector;
-    }
-
-    /// @inheritdoc ITeeReceiptVerifier
-    function cacheOf(bytes32 teeId) public view returns (address) {
-        return Create2.computeAddress(teeId, CACHE_CODE_HASH);
     }
 
     /// @dev The enclave may speak for orders of `node` that name `evidenceKey`, now.
@@ -84,21 +60,56 @@ contract TeeReceiptVerifier is ITeeReceiptVerifier, IModulusSource {
         } else {
             require(teeId == evidenceKey, TeeNotPinned(evidenceKey, teeId));
         }
-        require(REGISTRY.isTEEEnabled(teeId), TeeNotEnabled(teeId));
+        _requireEnabled(teeId);
     }
 
-    /// @dev `signature` is the enclave's over `digest`. What the cache holds needs no check: only this contract can
-    /// deploy to that address, only `cacheKey` does, and only with a modulus that matched the teeId.
-    function _isSignedBy(bytes32 teeId, bytes32 digest, bytes calldata signature) internal view returns (bool) {
-        bytes memory modulus = CachedModulusLib.read(cacheOf(teeId));
-        if (modulus.length == 0) modulus = _registeredModulus(teeId);
-        return RsaPss.verifyDigest(modulus, digest, signature);
+    /// @dev Each row is proved by the receipt in its place. What a receipt is for is in it, so no digest binds the rows:
+    /// whoever holds a receipt can settle up to it, to the node's good.
+    function _requireLastReceipts(
+        bytes32 teeId,
+        address node,
+        Row[] calldata rows,
+        bytes calldata receipts
+    ) private view {
+        bytes memory modulus = _modulusOf(teeId);
+        uint256 size = RECEIPT_HEAD + modulus.length;
+        require(
+            receipts.length == rows.length * size,
+            EvidenceLengthWrong(EVIDENCE_HEAD + rows.length * size, EVIDENCE_HEAD + receipts.length)
+        );
+        bytes32 domain = IInferenceEscrow(msg.sender).domainSeparator();
+        for (uint256 i = 0; i < rows.length; ++i) {
+            bytes calldata receipt = receipts[i * size:(i + 1) * size];
+            bytes32 digest = MessageHashUtils.toTypedDataHash(domain, _receiptHash(node, rows[i], receipt));
+            require(RsaPss.verifyDigest(modulus, digest, receipt[RECEIPT_HEAD:]), TeeSignatureInvalid(teeId, digest));
+        }
     }
 
-    function _registeredModulus(bytes32 teeId) private view returns (bytes memory) {
-        bytes memory der = REGISTRY.getTEEPublicKey(teeId);
-        bytes32 keyHash = keccak256(der);
-        require(keyHash == teeId, TeeKeyMismatch(teeId, keyHash));
-        return RsaPublicKey.modulusOf(der);
+    /// @dev Struct hash of the receipt that proves the row, once the row says what the receipt does.
+    function _receiptHash(
+        address node,
+        Row calldata row,
+        bytes calldata receipt
+    ) private pure returns (bytes32 receiptHash) {
+        bytes32 orderId = row.orderId;
+        require(!row.close, LastReceiptCannotClose(orderId));
+        uint64 seq = uint64(bytes8(receipt[0:8]));
+        uint256 count = uint256(seq) + 1; // wider than `seq`, so the last one has no successor that a row could name
+        require(row.receiptCount == count, ReceiptCountWrong(orderId, count, row.receiptCount));
+
+        receiptHash = ReceiptHash.receipt(
+            InferenceReceipt({
+                orderId: orderId,
+                node: node,
+                seq: seq,
+                requestId: bytes32(receipt[8:40]),
+                responseHash: bytes32(receipt[40:72]),
+                fee: uint96(bytes12(receipt[72:84])),
+                cumulativeFee: row.cumulativeFee,
+                timestamp: uint40(bytes5(receipt[84:RECEIPT_HEAD]))
+            })
+        );
+        bytes32 leaf = ReceiptHash.leaf(receiptHash);
+        require(row.receiptsRoot == leaf, ReceiptsRootWrong(orderId, leaf, row.receiptsRoot));
     }
 }

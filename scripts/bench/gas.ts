@@ -1,18 +1,23 @@
 import { startDevnet } from '@opg/devnet'
 import hardhat from 'hardhat'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { measureRsaPss, type RsaPssGas } from './rsaPss.js'
 import { type GasFigures, measureWorkloads } from './workloads.js'
-import { measureRsaPss } from './rsaPss.js'
 
-const HELP = `Usage: npm run bench:gas -- [--json]
+const HELP = `Usage: npm run bench:gas -- [--json] [--check | --update]
 
-Gas of whole transactions (receipt.gasUsed) on a fresh local prague chain, in the steady state: payees have claimed
-before, payers' Permit2 nonce words are used, accounts hold OPG. Evidence by KeyReceiptVerifier, payout to the node and
-refunds included.
+Gas of whole transactions (receipt.gasUsed) on a fresh local prague chain, in the steady state: payees have credits,
+payers' Permit2 nonce words are used, accounts hold OPG. Evidence by KeyReceiptVerifier (the escrow's own), refunds
+included, and payout to the node wherever it is not said otherwise.
 
-  --json   one JSON object as the last line
-  --help   this text`
+  --json     one JSON object as the last line
+  --check    fail where a figure is more than 0.5 % above or below scripts/bench/snapshot.json
+  --update   write that file anew
+  --help     this text`
 
-const MEANING: Readonly<Record<keyof GasFigures, string>> = {
+type Figures = GasFigures & RsaPssGas
+
+const MEANING: Readonly<Record<keyof Figures, string>> = {
   w1Single: '1 payer, 1 node, 1 inference: open, settle, close, refund; node and network credited',
   w1SingleWithPayout: 'the same, with the payout to the node in the settling call',
   w1Batch100: 'the same, 100 orders of 100 payers opened and settled together, per inference',
@@ -29,32 +34,53 @@ const MEANING: Readonly<Record<keyof GasFigures, string>> = {
   w4Direct: 'the same later, each node settling its slice by itself, per inference',
   sliceRow50: 'settle a slice and pay its node, one of 50 in a call, per slice',
   allocate50: 'reserve 50 slices, by the facilitator: one transaction',
+  rowOpen: 'one more order in a batch that opens',
+  rowSettle: 'one more row in a batch that settles',
+  rowClose: 'one more row in a batch that settles, closes and refunds',
+  rowSlice: 'one more slice in a call that settles slices of one allocation',
+  rsaPss2048Exec: 'one RSA-PSS 2048 verification, execution only, modulus cached',
+  rsaPss2048ExecOsaka: 'the same on osaka rules',
 }
 
+const OPTIONS = ['--json', '--check', '--update', '--help']
+const SNAPSHOT = new URL('snapshot.json', import.meta.url)
+/** Signatures and addresses have more zero bytes in one run than in another. */
+const TOLERANCE = 0.005
+
 async function main(args: readonly string[]): Promise<void> {
+  const unknown = args.find((arg) => !OPTIONS.includes(arg))
+  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}: expected one of ${OPTIONS.join(', ')}`)
   if (args.includes('--help')) {
     console.log(HELP)
     return
   }
-  const unknown = args.find((arg) => arg !== '--json')
-  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}: expected --json or --help`)
+  const figures = await measure()
+  for (const [name, gas] of Object.entries(figures) as [keyof Figures, number][]) {
+    console.log(`${name.padEnd(20)} ${gas.toLocaleString('en').padStart(9)}  ${MEANING[name]}`)
+  }
+  if (args.includes('--update')) writeFileSync(SNAPSHOT, `${JSON.stringify(figures, undefined, 2)}\n`)
+  if (args.includes('--check')) check(figures)
+  if (args.includes('--json')) console.log(JSON.stringify(figures))
+}
 
+async function measure(): Promise<Figures> {
   const devnet = await startDevnet()
   try {
-    const figures = await measureWorkloads(devnet)
-    const rsa = await measureRsaPss(hardhat.artifacts)
-    for (const [name, gas] of Object.entries(figures) as [keyof GasFigures, number][]) {
-      console.log(`${name.padEnd(20)} ${gas.toLocaleString('en').padStart(9)}  ${MEANING[name]}`)
-    }
-    const rsaMeaning = 'one RSA-PSS 2048 verification, execution only, modulus cached'
-    console.log(`${'rsaPss2048Exec'.padEnd(20)} ${rsa.rsaPss2048Exec.toLocaleString('en').padStart(9)}  ${rsaMeaning}`)
-    console.log(
-      `${'rsaPss2048ExecOsaka'.padEnd(20)} ${rsa.rsaPss2048ExecOsaka.toLocaleString('en').padStart(9)}  the same on osaka rules`,
-    )
-    if (args.includes('--json')) console.log(JSON.stringify({ ...figures, ...rsa }))
+    return { ...(await measureWorkloads(devnet)), ...(await measureRsaPss(hardhat.artifacts)) }
   } finally {
     await devnet.stop()
   }
+}
+
+/** A change of gas is to be seen in review, so it is to be written down. */
+function check(figures: Figures): void {
+  const snapshot = JSON.parse(readFileSync(SNAPSHOT, 'utf8')) as Partial<Record<string, number>>
+  const changed = Object.entries(figures).filter(
+    ([name, gas]) => Math.abs(gas - (snapshot[name] ?? 0)) > TOLERANCE * gas,
+  )
+  if (changed.length === 0) return
+  const list = changed.map(([name, gas]) => `${name}: ${String(snapshot[name])} -> ${String(gas)}`)
+  throw new RangeError(`Gas has changed. Run npm run bench:gas -- --update, and commit the file.\n${list.join('\n')}`)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

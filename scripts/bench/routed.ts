@@ -27,6 +27,8 @@ export interface RoutedFigures {
   readonly w4Direct: number
   readonly sliceRow50: number
   readonly allocate50: number
+  /** Marginal: what one more slice costs in a call. */
+  readonly rowSlice: number
 }
 
 const NODES = 50
@@ -53,7 +55,10 @@ export async function measureRouted(bench: Bench): Promise<RoutedFigures> {
   const firstSettled = await settle(routed, first, nodes)
   const later = await allocate(routed, 2n)
   const laterSettled = await settle(routed, later, nodes)
-  const direct = await allocate(routed, 3n)
+  const halves = await allocate(routed, 3n)
+  const halfSettled = await settle(routed, halves, nodes.slice(0, NODES / 2))
+  await settle(routed, halves, nodes.slice(NODES / 2))
+  const direct = await allocate(routed, 4n)
   let apart = 0
   for (const node of nodes) apart += await settle(routed, direct, [node])
 
@@ -64,6 +69,7 @@ export async function measureRouted(bench: Bench): Promise<RoutedFigures> {
     w4Direct: Math.round((direct.gas + apart) / inferences),
     sliceRow50: Math.round(laterSettled / NODES),
     allocate50: later.gas,
+    rowSlice: Math.round((laterSettled - halfSettled) / (NODES / 2)),
   }
 }
 

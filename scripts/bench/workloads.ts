@@ -25,6 +25,10 @@ export interface GasFigures extends RoutedFigures {
   readonly settleLaterRow100: number
   readonly w1SingleAllShares: number
   readonly w1Batch100AllShares: number
+  /** Marginal: what one more row costs in a batch. */
+  readonly rowOpen: number
+  readonly rowSettle: number
+  readonly rowClose: number
 }
 
 const GAS_PER_ORDER = 150_000n
@@ -48,6 +52,9 @@ export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
     settleLaterRow100: perInference(plain.later, BATCH),
     w1SingleAllShares: allShares.single,
     w1Batch100AllShares: perInference(allShares.open + allShares.close, BATCH),
+    rowOpen: perInference(plain.open - plain.openHalf, BATCH / 2),
+    rowSettle: perInference(plain.later - plain.laterHalf, BATCH / 2),
+    rowClose: perInference(plain.close - plain.closeHalf, BATCH / 2),
     ...routed,
   }
 }
@@ -55,8 +62,11 @@ export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
 /** Gas of whole transactions. */
 interface Run {
   readonly open: number
+  readonly openHalf: number
   readonly later: number
+  readonly laterHalf: number
   readonly close: number
+  readonly closeHalf: number
   readonly single: number
   readonly singleWithPayout: number
 }
@@ -76,10 +86,17 @@ async function run(bench: Bench, terms: Terms): Promise<Run> {
   await openBatch(bench, terms, third)
   const close = await settle(bench, { terms, orders: third, fee: OPG / 100n, close: true })
 
+  const half = (await signAll(bench, terms)).slice(0, BATCH / 2)
+  const openHalf = await openBatch(bench, terms, half)
+  await settle(bench, { terms, orders: half, fee: OPG / 100n, close: false })
+
   return {
     open,
+    openHalf,
     later,
+    laterHalf: await settle(bench, { terms, orders: half, fee: OPG / 50n, close: false }),
     close,
+    closeHalf: await settle(bench, { terms, orders: half, fee: OPG / 25n, close: true }),
     single: await openAndSettle(bench, terms, false),
     singleWithPayout: await openAndSettle(bench, terms, true),
   }

@@ -1,6 +1,6 @@
 import { loadFixture, setCode } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
-import { type Signature, SigningKey, Wallet, ZeroHash, concat, id, toBeHex, zeroPadValue } from 'ethers'
+import { type Signature, SigningKey, Wallet, ZeroAddress, ZeroHash, concat, id, toBeHex, zeroPadValue } from 'ethers'
 import type { HostileWallet } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileWallet'
 import { PERMIT2_ADDRESS, deploy, deployFixture } from '../support/fixture'
 
@@ -45,6 +45,15 @@ describe('KeyReceiptVerifier', () => {
         .withArgs(key.address, DIGEST)
     })
 
+    it('takes an address whose top bit is set: it is still an address', async () => {
+      const f = await loadFixture(verifierFixture)
+      const high = new Wallet(id('top bit 1'))
+      expect(BigInt(high.address) >> 159n).to.equal(1n)
+      expect(await f.verify(f.node.address, zeroPadValue(high.address, 32), sign(DIGEST, high).serialized)).to.equal(
+        f.magic,
+      )
+    })
+
     for (const dirty of [1n << 160n, 1n << 255n]) {
       it(`refuses a key with high bits: ${toBeHex(dirty).slice(0, 6)}… (F8)`, async () => {
         const f = await loadFixture(verifierFixture)
@@ -73,6 +82,13 @@ describe('KeyReceiptVerifier', () => {
           'SignatureInvalid',
         )
       }
+    })
+
+    it('nobody signs for the zero address: a recovery that fails gives it', async () => {
+      const f = await loadFixture(verifierFixture)
+      await expect(f.verify(ZeroAddress, ZeroHash, `0x${'00'.repeat(65)}`))
+        .to.be.revertedWithCustomError(f.verifier, 'SignatureInvalid')
+        .withArgs(ZeroAddress, DIGEST)
     })
 
     it('signature malleability: the twin with high s is the same evidence, never a second one', async () => {

@@ -18,6 +18,7 @@ import {
 } from 'ethers'
 import { artifacts, ethers } from 'hardhat'
 
+import type { CachedModulusHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/CachedModulusHarness'
 import { deploy } from '../support/fixture'
 import { newRsaKey, type RsaKey, signPss } from '../crypto/pss'
 
@@ -168,9 +169,9 @@ describe('TeeReceiptVerifier', () => {
           }
         })
 
-        it('refuses every form but 0', async () => {
+        it('refuses every form but 0 and 1', async () => {
           const { verifier, node } = await loadFixture(fixture)
-          for (const form of [1, 2, 0x80, 0xff]) {
+          for (const form of [2, 3, 0x80, 0xff]) {
             const evidence = concat([ethers.toBeHex(form, 1), dataSlice(evidenceOf(ALICE_KEY), 1)])
             await expect(verifier.verify(node, ALICE_TEE, DIGEST, [], evidence))
               .to.be.revertedWithCustomError(verifier, 'EvidenceFormUnknown')
@@ -271,6 +272,15 @@ describe('TeeReceiptVerifier', () => {
       await expect(verifier.pendingModulus()).to.be.revertedWithCustomError(verifier, 'NoKeyPending')
       await verifier.cacheKey(ALICE_TEE)
       await expect(verifier.pendingModulus()).to.be.revertedWithCustomError(verifier, 'NoKeyPending')
+    })
+
+    it('gives none later in the same transaction either', async () => {
+      const { verifier } = await loadFixture(twoNodes)
+      const asker = await deploy<CachedModulusHarness>('CachedModulusHarness')
+      await expect(asker.cacheAndAsk(await verifier.getAddress(), ALICE_TEE)).to.be.revertedWithCustomError(
+        verifier,
+        'NoKeyPending',
+      )
     })
   })
 

@@ -3,6 +3,7 @@ export const CONTRACTS: readonly { readonly source: string; readonly name: strin
   { source: 'contracts/InferenceEscrow.sol', name: 'InferenceEscrow', abiName: 'inferenceEscrowAbi' },
   { source: 'contracts/policy/FeePolicy.sol', name: 'FeePolicy', abiName: 'feePolicyAbi' },
   { source: 'contracts/policy/ModelRegistry.sol', name: 'ModelRegistry', abiName: 'modelRegistryAbi' },
+  { source: 'contracts/policy/ValidatorPool.sol', name: 'ValidatorPool', abiName: 'validatorPoolAbi' },
   {
     source: 'contracts/verifiers/KeyReceiptVerifier.sol',
     name: 'KeyReceiptVerifier',
@@ -12,6 +13,21 @@ export const CONTRACTS: readonly { readonly source: string; readonly name: strin
     source: 'contracts/verifiers/TeeReceiptVerifier.sol',
     name: 'TeeReceiptVerifier',
     abiName: 'teeReceiptVerifierAbi',
+  },
+  {
+    source: 'contracts/verifiers/VoucherReceiptVerifier.sol',
+    name: 'VoucherReceiptVerifier',
+    abiName: 'voucherReceiptVerifierAbi',
+  },
+  {
+    source: 'contracts/verifiers/QuorumReceiptVerifier.sol',
+    name: 'QuorumReceiptVerifier',
+    abiName: 'quorumReceiptVerifierAbi',
+  },
+  {
+    source: 'contracts/verifiers/GatewayReceiptVerifier.sol',
+    name: 'GatewayReceiptVerifier',
+    abiName: 'gatewayReceiptVerifierAbi',
   },
   { source: 'contracts/dev/DevOPG.sol', name: 'DevOPG', abiName: 'devOpgAbi' },
   { source: 'contracts/dev/DevTEERegistry.sol', name: 'DevTEERegistry', abiName: 'devTeeRegistryAbi' },

@@ -3,16 +3,22 @@ import {
   DevOPG__factory,
   DevTEERegistry__factory,
   FeePolicy__factory,
+  GatewayReceiptVerifier__factory,
   InferenceEscrow__factory,
   ModelRegistry__factory,
+  QuorumReceiptVerifier__factory,
   TeeReceiptVerifier__factory,
+  VoucherReceiptVerifier__factory,
 } from '@opg/bindings'
 
 const FACTORIES = {
   FeePolicy: FeePolicy__factory,
   ModelRegistry: ModelRegistry__factory,
   InferenceEscrow: InferenceEscrow__factory,
+  VoucherReceiptVerifier: VoucherReceiptVerifier__factory,
+  QuorumReceiptVerifier: QuorumReceiptVerifier__factory,
   TeeReceiptVerifier: TeeReceiptVerifier__factory,
+  GatewayReceiptVerifier: GatewayReceiptVerifier__factory,
   DevOPG: DevOPG__factory,
   DevTEERegistry: DevTEERegistry__factory,
 } as const

@@ -3,6 +3,7 @@ import {
   DevOPG__factory,
   FeePolicy__factory,
   InferenceEscrow__factory,
+  GatewayReceiptVerifier__factory,
   isCodeOf,
   type Deployment,
   TeeReceiptVerifier__factory,
@@ -29,6 +30,9 @@ async function codeDifferences(chain: Chain, deployment: Deployment, { external 
     ['escrow', deployment.escrow, 'InferenceEscrow'],
     ['feePolicy', deployment.feePolicy, 'FeePolicy'],
     ['modelRegistry', deployment.modelRegistry, 'ModelRegistry'],
+    ['voucherReceiptVerifier', deployment.voucherReceiptVerifier, 'VoucherReceiptVerifier'],
+    ['quorumReceiptVerifier', deployment.quorumReceiptVerifier, 'QuorumReceiptVerifier'],
+    ['gatewayReceiptVerifier', deployment.gatewayReceiptVerifier, 'GatewayReceiptVerifier'],
     ['teeReceiptVerifier', deployment.teeReceiptVerifier, 'TeeReceiptVerifier'],
     ['permit2', deployment.permit2, 'any code'],
     ['token', deployment.token, external === undefined ? 'DevOPG' : 'any code'],
@@ -69,18 +73,18 @@ async function valueDifferences(chain: Chain, deployment: Deployment, parameters
     ['feePolicy.networkBps', policy.networkBps(), parameters.networkBps],
     ['token.decimals', token.decimals(), OPG_DECIMALS],
   ]
-  const tee: typeof values =
-    deployment.teeReceiptVerifier === null
-      ? []
-      : [
-          [
-            'teeReceiptVerifier.REGISTRY',
-            TeeReceiptVerifier__factory.connect(deployment.teeReceiptVerifier, provider).REGISTRY(),
-            teeRegistry,
-          ],
-        ]
+  const registries: (readonly [string, Promise<unknown>, unknown])[] = []
+  const { teeReceiptVerifier, gatewayReceiptVerifier } = deployment
+  if (teeReceiptVerifier !== null) {
+    const verifier = TeeReceiptVerifier__factory.connect(teeReceiptVerifier, provider)
+    registries.push(['teeReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
+  }
+  if (gatewayReceiptVerifier !== null) {
+    const verifier = GatewayReceiptVerifier__factory.connect(gatewayReceiptVerifier, provider)
+    registries.push(['gatewayReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
+  }
   const compared = await Promise.all(
-    [...values, ...tee].map(async ([subject, read, wanted]): Promise<Difference[]> => {
+    [...values, ...registries].map(async ([subject, read, wanted]): Promise<Difference[]> => {
       const [expected, found] = [String(wanted), String(await read)]
       return expected.toLowerCase() === found.toLowerCase() ? [] : [{ subject, expected, found }]
     }),

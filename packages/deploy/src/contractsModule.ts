@@ -5,7 +5,7 @@ import { artifactOf } from './artifacts.js'
 export interface Shape {
   /** Development token and registry in place of real ones. */
   readonly dev: boolean
-  /** A verifier of TEE evidence: only where there is a registry of TEE keys. */
+  /** Verifiers of enclaves' and gateways' evidence: only where there is a registry of TEE keys. */
   readonly tee: boolean
 }
 
@@ -29,11 +29,14 @@ export function contractsModule(shape: Shape): ReturnType<typeof buildModule> {
       feePolicy,
       modelRegistry,
     ])
+    m.contract('VoucherReceiptVerifier', artifactOf('VoucherReceiptVerifier'))
+    m.contract('QuorumReceiptVerifier', artifactOf('QuorumReceiptVerifier'))
     if (shape.tee) {
       const registry = shape.dev
         ? m.contract('DevTEERegistry', artifactOf('DevTEERegistry'))
         : m.getParameter<string>('teeRegistry')
       m.contract('TeeReceiptVerifier', artifactOf('TeeReceiptVerifier'), [registry])
+      m.contract('GatewayReceiptVerifier', artifactOf('GatewayReceiptVerifier'), [registry])
     }
     return { feePolicy, modelRegistry, escrow }
   })

@@ -65,7 +65,7 @@ export async function deployContracts(options: DeployOptions): Promise<DeployOut
 
   await preflight(chain, options.wallet.address, parameters)
   if (parameters.external?.teeRegistry === null)
-    log('There is no registry of TEE keys here: TeeReceiptVerifier is skipped.')
+    log('There is no registry of TEE keys here: TeeReceiptVerifier and GatewayReceiptVerifier are skipped.')
   const origin = journal?.origin() ?? (await chain.provider.getBlockNumber())
   journal?.begin(origin)
   const deployment = await apply(chain, { ...options, log }, { journal, origin })
@@ -163,6 +163,9 @@ function toDeployment(
     modelRegistry: address('ModelRegistry'),
     escrow: address('InferenceEscrow'),
     keyReceiptVerifier: address('InferenceEscrow'), // it is one
+    voucherReceiptVerifier: address('VoucherReceiptVerifier'),
+    quorumReceiptVerifier: address('QuorumReceiptVerifier'),
+    gatewayReceiptVerifier: teeRegistry === null ? null : address('GatewayReceiptVerifier'),
     teeReceiptVerifier: teeRegistry === null ? null : address('TeeReceiptVerifier'),
     teeRegistry,
   }

@@ -1,7 +1,7 @@
 import { IERC20Metadata__factory } from '@opg/bindings'
 import { DETERMINISTIC_DEPLOYER, OPG_DECIMALS, PERMIT2 } from '@opg/protocol'
 import { formatEther } from 'ethers'
-import { artifactOf } from './artifacts.js'
+import { artifactOf, DEPLOYABLES } from './artifacts.js'
 import type { Chain } from './chain.js'
 import { PreflightError } from './errors.js'
 import type { Parameters } from './parameters.js'
@@ -57,6 +57,9 @@ async function requireFunds(chain: Chain, deployer: string): Promise<void> {
 
 /** An upper estimate, from what creating code of that length costs: 200 gas a byte kept, 16 a byte sent. */
 function estimatedGas(): bigint {
-  const names = ['FeePolicy', 'ModelRegistry', 'InferenceEscrow', 'TeeReceiptVerifier'] as const
-  return names.reduce((sum, name) => sum + BigInt(artifactOf(name).bytecode.length / 2) * 220n + 200_000n, 0n)
+  // The last two are for local chains.
+  return DEPLOYABLES.slice(0, -2).reduce(
+    (sum, name) => sum + BigInt(artifactOf(name).bytecode.length / 2) * 220n + 200_000n,
+    0n,
+  )
 }

@@ -70,7 +70,7 @@ async function deployTo(network: Network, args: ReturnType<typeof readArgs>, edg
   if (args.json) {
     edge.stdout(JSON.stringify(deployment))
   } else {
-    for (const [name, value] of Object.entries(deployment)) edge.stdout(`${name.padEnd(20)} ${String(value ?? '-')}`)
+    for (const [name, value] of Object.entries(deployment)) edge.stdout(`${name.padEnd(24)} ${String(value ?? '-')}`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type Deployment, FeePolicy__factory } from '@opg/bindings'
+import { type Deployment, FeePolicy__factory, InferenceEscrow__factory } from '@opg/bindings'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   CheckFailedError,
@@ -68,7 +68,7 @@ describe('deployContracts on a local chain', () => {
     }
     writeFileSync(`${kept.journalFolder}/chain-31337/deployed_addresses.json`, '{')
     expect((await deploy(kept)).deployment).toEqual(first.deployment)
-    expect(await chain.sent()).toBe(8)
+    expect(await chain.sent()).toBe(10)
   })
 
   it('sends what was announced and never signed', async () => {
@@ -83,9 +83,9 @@ describe('deployContracts on a local chain', () => {
     writeFileSync(journal, lines.slice(0, last + 1).join('\n'))
     const sent = `${kept.journalFolder}/chain-31337/sent.jsonl`
     writeFileSync(sent, readFileSync(sent, 'utf8').split('\n').slice(0, -1).join('\n'))
-    expect(await chain.sent()).toBe(7)
+    expect(await chain.sent()).toBe(9)
     expect((await deploy(kept)).deployment).toEqual(deployment)
-    expect(await chain.sent()).toBe(8)
+    expect(await chain.sent()).toBe(10)
   })
 
   it('deploys again to a local chain that was started anew', async () => {
@@ -106,6 +106,9 @@ describe('deployContracts on a local chain', () => {
       { escrow: parameters.owner },
       { token: deployment.modelRegistry },
       { keyReceiptVerifier: deployment.teeReceiptVerifier ?? parameters.owner },
+      { voucherReceiptVerifier: deployment.quorumReceiptVerifier },
+      { quorumReceiptVerifier: deployment.voucherReceiptVerifier },
+      { gatewayReceiptVerifier: deployment.teeReceiptVerifier },
       { permit2: deployment.escrow },
       { teeRegistry: deployment.token },
     ]
@@ -114,7 +117,7 @@ describe('deployContracts on a local chain', () => {
       await expect(deploy(kept), JSON.stringify(change)).rejects.toThrow(CheckFailedError)
       await expect(deploy(kept)).rejects.toThrow(new RegExp(Object.keys(change)[0] ?? '', 'i'))
     }
-    expect(await chain.sent()).toBe(8)
+    expect(await chain.sent()).toBe(10)
   })
 
   it('finds a second token of the same code in the manifest', async () => {
@@ -139,7 +142,12 @@ describe('deployContracts on a local chain', () => {
     const policy = FeePolicy__factory.connect(deployment.feePolicy, chain.deployer.connect(chain.provider))
     await (await policy.setNetworkBps(600)).wait()
     await expect(deploy(kept)).rejects.toThrow(/feePolicy\.networkBps: expected 500, found 600/)
-    const second = await deploy({ ...kept, parameters: { ...parameters, networkBps: 600 } })
+    const asked = { ...kept, parameters: { ...parameters, networkBps: 600 } }
+    // The escrow keeps the old share for its orders until anybody has it take over the new one.
+    await expect(deploy(asked)).rejects.toThrow(/escrow\.networkBps: expected 600, found 500/)
+    const escrow = InferenceEscrow__factory.connect(deployment.escrow, chain.deployer.connect(chain.provider))
+    await (await escrow.syncNetworkBps()).wait()
+    const second = await deploy(asked)
     expect(second).toEqual({ deployment, changed: false })
   })
 
@@ -151,6 +159,8 @@ describe('deployContracts on a local chain', () => {
       '[]',
       JSON.stringify({ ...deployment, escrow: '0x12' }),
       JSON.stringify({ ...deployment, chainId: 1 }),
+      // One of a release that had fewer verifiers.
+      JSON.stringify({ ...deployment, voucherReceiptVerifier: undefined }),
     ]) {
       writeFileSync(`${kept.manifestFolder}/31337.json`, text)
       await expect(deploy(kept)).rejects.toThrow(ManifestInvalidError)

@@ -51,10 +51,10 @@ describe('deployContracts on a public chain (a real process that has its id)', (
     expect(deployment.teeRegistry).toBe('0x703cB174AEadB35D611858369B4b1111dC9Abda6')
     expect(deployment.teeReceiptVerifier).not.toBeNull()
     expect(existsSync(`${kept.manifestFolder}/${String(chainId)}.json`)).toBe(true)
-    // Policy, registry, escrow and two verifiers: nothing that is for development.
-    expect(await chain.sent()).toBe(5)
+    // Policy, registry, escrow and four verifiers: nothing that is for development.
+    expect(await chain.sent()).toBe(7)
     expect((await deploy('opengradientTestnet', kept)).changed).toBe(false)
-    expect(await chain.sent()).toBe(5)
+    expect(await chain.sent()).toBe(7)
   })
 
   it('leaves out the TEE verifier where there is no registry, and adds it once there is one', async () => {
@@ -63,8 +63,8 @@ describe('deployContracts on a public chain (a real process that has its id)', (
     const kept = folders()
     const lines: string[] = []
     const first = await deploy('base', { ...kept, log: (line) => lines.push(line) })
-    expect(first.deployment.teeReceiptVerifier).toBeNull()
-    expect(lines.join('\n')).toMatch(/TeeReceiptVerifier is skipped/)
+    expect(first.deployment).toMatchObject({ teeReceiptVerifier: null, gatewayReceiptVerifier: null })
+    expect(lines.join('\n')).toMatch(/TeeReceiptVerifier and GatewayReceiptVerifier are skipped/)
 
     const registry = '0x1111111111111111111111111111111111111111'
     await chain.setCode(registry, answering(0))
@@ -74,6 +74,7 @@ describe('deployContracts on a public chain (a real process that has its id)', (
       deployment: { escrow: first.deployment.escrow, teeRegistry: registry },
     })
     expect(second.deployment.teeReceiptVerifier).not.toBeNull()
+    expect(second.deployment.gatewayReceiptVerifier).not.toBeNull()
   })
 
   it('refuses a chain with another id', async () => {

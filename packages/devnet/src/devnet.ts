@@ -6,6 +6,8 @@ import {
   DevTEERegistry__factory,
   type FeePolicy,
   FeePolicy__factory,
+  type GatewayReceiptVerifier,
+  GatewayReceiptVerifier__factory,
   type InferenceEscrow,
   InferenceEscrow__factory,
   type KeyReceiptVerifier,
@@ -13,8 +15,12 @@ import {
   type ModelRegistry,
   ModelRegistry__factory,
   permit2Abi,
+  type QuorumReceiptVerifier,
+  QuorumReceiptVerifier__factory,
   type TeeReceiptVerifier,
   TeeReceiptVerifier__factory,
+  type VoucherReceiptVerifier,
+  VoucherReceiptVerifier__factory,
 } from '@opg/bindings'
 import { deployContracts, httpRpc, LOCAL_CHAIN_ID } from '@opg/deploy'
 import { Contract, type ContractRunner, JsonRpcProvider, toQuantity, type Wallet, ZeroAddress } from 'ethers'
@@ -31,6 +37,9 @@ export interface DevnetContracts {
   readonly modelRegistry: ModelRegistry
   readonly teeRegistry: DevTEERegistry
   readonly keyReceiptVerifier: KeyReceiptVerifier
+  readonly voucherReceiptVerifier: VoucherReceiptVerifier
+  readonly quorumReceiptVerifier: QuorumReceiptVerifier
+  readonly gatewayReceiptVerifier: GatewayReceiptVerifier
   readonly teeReceiptVerifier: TeeReceiptVerifier
 }
 
@@ -162,9 +171,15 @@ function connect(deployment: Deployment, runner: ContractRunner): DevnetContract
     permit2: new Contract(deployment.permit2, permit2Abi, runner),
     feePolicy: FeePolicy__factory.connect(deployment.feePolicy, runner),
     modelRegistry: ModelRegistry__factory.connect(deployment.modelRegistry, runner),
-    // A local chain has both.
+    // A local chain has all of them.
     teeRegistry: DevTEERegistry__factory.connect(deployment.teeRegistry ?? ZeroAddress, runner),
     keyReceiptVerifier: KeyReceiptVerifier__factory.connect(deployment.keyReceiptVerifier, runner),
+    voucherReceiptVerifier: VoucherReceiptVerifier__factory.connect(deployment.voucherReceiptVerifier, runner),
+    quorumReceiptVerifier: QuorumReceiptVerifier__factory.connect(deployment.quorumReceiptVerifier, runner),
+    gatewayReceiptVerifier: GatewayReceiptVerifier__factory.connect(
+      deployment.gatewayReceiptVerifier ?? ZeroAddress,
+      runner,
+    ),
     teeReceiptVerifier: TeeReceiptVerifier__factory.connect(deployment.teeReceiptVerifier ?? ZeroAddress, runner),
   }
 }

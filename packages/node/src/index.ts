@@ -2,7 +2,7 @@
 export { connectProvider } from './chain/provider.js'
 export { openEscrowReader, type EscrowReader } from './chain/escrowReader.js'
 export type { TransactionSigner } from './chain/sender.js'
-export { knownCodeHash, ownsEnabledTee } from './chain/verifierCode.js'
+export { knownCodeHash, teeStanding } from './chain/verifierCode.js'
 export { SILENT, type Clock, type LogFields, type Logger, type RandomBytes, type Sleep } from './edge.js'
 export {
   ChainUnavailableError,
@@ -16,11 +16,17 @@ export {
   WrongChainError,
 } from './errors.js'
 export type { GatePolicy } from './gate/policy.js'
-export { acceptKeyVerifier, acceptTeeVerifier, type AcceptedVerifier } from './receipts/acceptedVerifier.js'
+export type { AcceptedVerifier } from './receipts/acceptedVerifier.js'
+export { acceptKeyVerifier } from './receipts/keyVerifier.js'
+export { acceptLostTee } from './receipts/lostTeeVerifier.js'
+export { acceptQuorumVerifier, quorumKeyOf, type Quorum, type Validator } from './receipts/quorumVerifier.js'
+export { acceptTeeVerifier } from './receipts/teeVerifier.js'
+export { acceptVoucherVerifier } from './receipts/voucherVerifier.js'
 export { ecdsaSigner } from './receipts/ecdsaSigner.js'
 export type { EvidenceSigner } from './receipts/evidenceSigner.js'
 export { rsaPssSigner, teeIdOf } from './receipts/rsaPssSigner.js'
-export { openNode, type NodeOptions, type PaymentNode, type VerifierOptions } from './service/openNode.js'
+export type { VerifierOptions } from './service/acceptVerifier.js'
+export { openNode, type NodeOptions, type PaymentNode } from './service/openNode.js'
 export { createPaidService, type PaidServiceOptions } from './service/paidService.js'
 export { readStatus, type NodeStatus, type OrderStatus } from './service/status.js'
 export type {
@@ -38,6 +44,7 @@ export { DEFAULT_SETTLE_POLICY, type SettlePolicy } from './settle/policy.js'
 export { createSettler, type SettleReport, type Settler, type SettlerOptions } from './settle/settler.js'
 export type { LaneLease, OutboxEntry, OutboxStore } from './store/outboxTypes.js'
 export { openSqliteStore, type SqliteStoreOptions } from './store/sqliteStore.js'
+export type { ReservedSlice } from './store/reservedSlice.js'
 export type { NodeStore, StoredAnswer, StoredOrder } from './store/types.js'
 // ---- end of payment core ----
 // ---- compute and HTTP ----

@@ -1,12 +1,7 @@
-import { IERC20Metadata__factory } from '@opg/bindings'
 import { MaxUint256, type Signer } from 'ethers'
-import { type Address, type Hex, MAX_UINT96, PERMIT2, parseAddress } from '@opg/protocol'
-import { askChain, askContract, hashOf, providerOf, transact } from './chain.js'
-import { ApprovalFailedError } from './errors.js'
+import { type Address, MAX_UINT96, PERMIT2 } from '@opg/protocol'
+import { type Approval, approveSpender } from './approveSpender.js'
 import { checkUint } from './input.js'
-
-export type Approval =
-  { readonly status: 'already'; readonly txHash: null } | { readonly status: 'approved'; readonly txHash: Hex }
 
 /**
  * Lets Permit2 take OPG from the signer's account, where its signatures say so. Once for an account and a token.
@@ -20,22 +15,10 @@ export async function approvePermit2(
   signer: Signer,
   options: { readonly token: Address; readonly amount?: bigint },
 ): Promise<Approval> {
-  const token = parseAddress(options.token, 'token')
-  const amount =
-    options.amount === undefined ? MaxUint256 : checkUint(options.amount, { field: 'amount', bits: 256, min: 1n })
-  const provider = providerOf(signer)
-  const erc20 = IERC20Metadata__factory.connect(token, signer)
-  const owner = await askChain('name the signer', () => signer.getAddress())
-  const needed = options.amount === undefined ? MAX_UINT96 : amount
-  const allowance = await askContract(provider, { field: 'token', address: token, action: 'read the allowance' }, () =>
-    erc20.allowance(owner, PERMIT2),
-  )
-  if (allowance >= needed) return { status: 'already', txHash: null }
-
-  const data = erc20.interface.encodeFunctionData('approve', [PERMIT2, amount])
-  const result = await transact(signer, { call: { to: token, data }, interfaces: [], action: 'approve Permit2' })
-  if (result.status !== 'mined') {
-    throw new ApprovalFailedError({ token, detail: result.status === 'reverted' ? result.revert.detail : 'not sent' })
+  const spender = { address: PERMIT2, name: 'Permit2' }
+  if (options.amount === undefined) {
+    return approveSpender(signer, { token: options.token, spender, needed: MAX_UINT96, amount: MaxUint256 })
   }
-  return { status: 'approved', txHash: hashOf(result.receipt) }
+  const amount = checkUint(options.amount, { field: 'amount', bits: 256, min: 1n })
+  return approveSpender(signer, { token: options.token, spender, needed: amount, amount })
 }

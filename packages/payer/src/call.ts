@@ -1,4 +1,4 @@
-import type { Hex, SignedReceipt, SignedRequest } from '@opg/protocol'
+import type { Hex, SignedReceipt, SignedRequest, SignedVoucher } from '@opg/protocol'
 
 /** A request that is signed and noted. Sent again, it gets the same answer and is billed once. */
 export interface PreparedCall {
@@ -7,6 +7,8 @@ export interface PreparedCall {
   /** The bytes that the signature covers. */
   readonly body: Uint8Array
   readonly signed: SignedRequest
+  /** Consent to the total that this call may lead to, where the session signs vouchers. */
+  readonly voucher?: SignedVoucher | undefined
   readonly requestId: Hex
 }
 

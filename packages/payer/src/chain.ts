@@ -83,7 +83,7 @@ export async function simulate(
   }
 }
 
-/** Simulates, estimates, sends and waits for one confirmation. The limit is the estimate and a twentieth of it. */
+/** Simulates, estimates, sends and waits for one confirmation. The limit is the estimate and a twentieth of it, or more. */
 export async function transact(
   signer: Signer,
   options: {
@@ -92,6 +92,11 @@ export async function transact(
     readonly action: string
     /** Whether to send at all, by what the simulation returned. */
     readonly isWorthwhile?: (returned: string) => boolean
+    /**
+     * For calls that succeed with too little gas as well, and do less then: whether the call does all that it should, by
+     * what a simulation under the limit returned, and the gas that is certainly enough on top of the estimate.
+     */
+    readonly completeness?: { readonly isComplete: (returned: string) => boolean; readonly gasOnTop: bigint }
   },
 ): Promise<Transacted | { readonly status: 'not-sent'; readonly returned: string }> {
   const { call, interfaces, action } = options
@@ -100,8 +105,8 @@ export async function transact(
   if (options.isWorthwhile?.(simulated.data) === false) return { status: 'not-sent', returned: simulated.data }
   try {
     const receipt = await askChain(action, async () => {
-      const estimate = await signer.estimateGas({ to: call.to, data: call.data })
-      const sent = await signer.sendTransaction({ to: call.to, data: call.data, gasLimit: estimate + estimate / 20n })
+      const gasLimit = await gasLimitOf(signer, options)
+      const sent = await signer.sendTransaction({ to: call.to, data: call.data, gasLimit })
       return sent.wait()
     })
     if (receipt === null) {
@@ -113,6 +118,25 @@ export async function transact(
     if (revert === undefined) throw error
     return { status: 'reverted', revert }
   }
+}
+
+/** An estimate finds the least gas with which a call succeeds, so what would do less with it is given more. */
+async function gasLimitOf(
+  signer: Signer,
+  { call, completeness }: Pick<Parameters<typeof transact>[1], 'call' | 'completeness'>,
+): Promise<bigint> {
+  const estimate = await signer.estimateGas({ to: call.to, data: call.data })
+  const least = estimate + estimate / 20n
+  if (completeness === undefined) return least
+  const most = least + completeness.gasOnTop
+  for (let gasLimit = least; gasLimit < most; gasLimit += gasLimit / 4n) {
+    const returned = await signer.call({ to: call.to, data: call.data, gasLimit }).catch((error: unknown) => {
+      if (isContractFault(error)) return undefined // it ran out of gas
+      throw error
+    })
+    if (returned !== undefined && completeness.isComplete(returned)) return gasLimit
+  }
+  return most
 }
 
 /** The transaction's hash as `Hex`. */

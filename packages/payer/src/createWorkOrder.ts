@@ -17,11 +17,12 @@ import { checkOrder, checkSeconds, checkTerms, checkUint } from './input.js'
 
 export interface WorkOrderInput {
   readonly escrow: EscrowInfo
+  /** `node` zero makes a routed order, whose facilitator divides it among nodes (`prepareAllocation`). */
   readonly terms: Terms
   readonly payer: Address
   /** Key that signs the single requests; the payer itself if absent. */
   readonly requester?: Address
-  /** The one request that is paid for (`requestHash`); a session of many if absent. */
+  /** The one request that is paid for (`requestHash`); a session of many if absent, as it must be in a routed order. */
   readonly requestHash?: Hex
   /** OPG base units to lock, at most 96 bits. */
   readonly amount: bigint
@@ -62,6 +63,16 @@ export function createWorkOrder(input: WorkOrderInput): PreparedOrder {
     claimBy: checkSeconds(input.claimBy, 'order.claimBy'),
   })
   refuse(terms.node === escrow.escrow, { field: 'terms.node', expected: 'not the escrow', value: terms.node })
+  refuse(terms.facilitator === escrow.escrow, {
+    field: 'terms.facilitator',
+    expected: 'not the escrow',
+    value: terms.facilitator,
+  })
+  refuse(terms.node === ZERO_ADDRESS && order.job.requestHash !== ZERO_BYTES32, {
+    field: 'order.job.requestHash',
+    expected: 'zero in a routed order, whose slices would sell the one request many times',
+    value: order.job.requestHash,
+  })
   refuse(order.payer === ZERO_ADDRESS || order.payer === escrow.escrow, {
     field: 'order.payer',
     expected: 'the account that pays, neither zero nor the escrow',

@@ -41,14 +41,31 @@ export class ContractNotFoundError extends Error {
   }
 }
 
-/** The token refused the approval of Permit2. */
+/** The token refused an approval. */
 export class ApprovalFailedError extends Error {
   readonly code = 'APPROVAL_FAILED'
   readonly token: Address
 
-  constructor(input: { readonly token: Address; readonly detail: string }) {
-    super(`${input.token} refused to approve Permit2: ${shorten(input.detail)}. Check that it is OPG on this chain.`)
+  constructor(input: { readonly token: Address; readonly spender: string; readonly detail: string }) {
+    super(
+      `${input.token} refused to approve ${input.spender}: ${shorten(input.detail)}. Check that it is OPG on this chain.`,
+    )
     this.name = 'ApprovalFailedError'
+    this.token = input.token
+  }
+}
+
+/** The token takes no approval by signature, or not under a domain that can be told. */
+export class PermitUnsupportedError extends Error {
+  readonly code = 'PERMIT_UNSUPPORTED'
+  readonly token: Address
+
+  constructor(input: { readonly token: Address; readonly cause?: unknown }) {
+    super(
+      `${input.token} takes no approval by signature (EIP-2612) under a domain that is known. Approve Permit2 by a transaction of the payer instead (approvePermit2).`,
+      { cause: input.cause },
+    )
+    this.name = 'PermitUnsupportedError'
     this.token = input.token
   }
 }

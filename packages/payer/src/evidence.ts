@@ -4,7 +4,8 @@ import {
   type Hex,
   InvalidInputError,
   type SignedReceipt,
-  type Terms,
+  type SliceHolder,
+  ZERO_ADDRESS,
   ZERO_BYTES32,
   parseAddress,
   parseBytes,
@@ -27,44 +28,47 @@ const SALT_LENGTH = 32
 const readDer = parseBytes({ min: 32, max: 1_024 })
 
 /**
- * Evidence for terms whose verifier is `KeyReceiptVerifier`: `evidenceKey` zero means the node's address, otherwise it
- * is the signer's address.
+ * Evidence where the verifier is `KeyReceiptVerifier` or `VoucherReceiptVerifier`: `evidenceKey` zero means the node's
+ * address, otherwise it is the signer's address.
  *
- * @throws {InvalidInputError} if `evidenceKey` is no address
+ * @param holder the order's terms, or the slice
+ * @throws {InvalidInputError} if `evidenceKey` is no address, or the terms are a routed order's
  */
-export function keyEvidence(terms: Terms): Evidence {
-  const { evidenceKey, node } = terms
-  if (evidenceKey === ZERO_BYTES32) return { kind: 'ecdsa', signer: parseAddress(node, 'terms.node') }
+export function keyEvidence(holder: SliceHolder): Evidence {
+  const { evidenceKey } = holder
+  const node = nodeOf(holder)
+  if (evidenceKey === ZERO_BYTES32) return { kind: 'ecdsa', signer: node }
   if (!evidenceKey.startsWith(CLEAN_HIGH_BITS)) {
     throw new InvalidInputError({
-      field: 'terms.evidenceKey',
+      field: 'evidenceKey',
       expected: 'zero or an address with clean high bits, for KeyReceiptVerifier',
       value: evidenceKey,
     })
   }
-  return { kind: 'ecdsa', signer: parseAddress(`0x${evidenceKey.slice(-40)}`, 'terms.evidenceKey') }
+  return { kind: 'ecdsa', signer: parseAddress(`0x${evidenceKey.slice(-40)}`, 'evidenceKey') }
 }
 
 /**
- * Evidence for terms whose verifier is `TeeReceiptVerifier`: `evidenceKey` is a teeId, or the node's address for any
+ * Evidence where the verifier is `TeeReceiptVerifier`: `evidenceKey` is a teeId, or the node's address for any
  * enclave that the node owns.
  *
+ * @param holder the order's terms, or the slice
  * @param keys as `fetchTeeKey` gave them
  * @throws {TeeKeyError} if a key is not one that the terms allow
  * @throws {InvalidInputError} if there is no key
  */
-export function teeEvidence(terms: Terms, keys: readonly TeeKey[]): Evidence {
+export function teeEvidence(holder: SliceHolder, keys: readonly TeeKey[]): Evidence {
   if (keys.length === 0) throw new InvalidInputError({ field: 'keys', expected: 'at least one key', value: keys })
-  const node = parseAddress(terms.node, 'terms.node')
-  const isOwnerForm = terms.evidenceKey.toLowerCase() === `${CLEAN_HIGH_BITS}${node.slice(2)}`.toLowerCase()
+  const node = nodeOf(holder)
+  const isOwnerForm = holder.evidenceKey.toLowerCase() === `${CLEAN_HIGH_BITS}${node.slice(2)}`.toLowerCase()
   for (const { teeId, owner } of keys) {
     if (isOwnerForm && parseAddress(owner, 'keys.owner') !== node) {
       throw new TeeKeyError({ teeId, expected: `an enclave of the node ${node}`, found: `one of ${owner}` })
     }
-    if (!isOwnerForm && teeId.toLowerCase() !== terms.evidenceKey.toLowerCase()) {
+    if (!isOwnerForm && teeId.toLowerCase() !== holder.evidenceKey.toLowerCase()) {
       throw new TeeKeyError({
         teeId,
-        expected: `the enclave that the terms name, ${terms.evidenceKey}`,
+        expected: `the enclave that the terms name, ${holder.evidenceKey}`,
         found: 'another',
       })
     }
@@ -96,7 +100,7 @@ export function isSignedBy(
 }
 
 /** Only what the chain's verifier takes: canonical DER of RSA with 2048, 3072 or 4096 bits and exponent 65537. */
-function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
+export function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
   const der = Buffer.from(readDer(publicKey, 'keys.publicKey').slice(2), 'hex')
   if (keccak256(der) !== lower(teeId)) {
     throw new TeeKeyError({ teeId, expected: 'the key whose keccak256 is the teeId', found: 'another key' })
@@ -120,4 +124,10 @@ function publicKeyOf({ teeId, publicKey }: TeeKey): KeyObject {
 
 function lower(hex: Hex): Hex {
   return `0x${hex.slice(2).toLowerCase()}`
+}
+
+function nodeOf({ node }: SliceHolder): Address {
+  const address = parseAddress(node, 'node')
+  if (address !== ZERO_ADDRESS) return address
+  throw new InvalidInputError({ field: 'node', expected: 'a node; of a routed order, give the slice', value: node })
 }

@@ -31,8 +31,9 @@ export function checkTerms(value: Terms, field = 'terms'): Terms {
       value: terms.facilitatorBps,
     })
   }
-  if (terms.node === ZERO_ADDRESS) {
-    throw new InvalidInputError({ field: `${field}.node`, expected: 'the address of a node', value: terms.node })
+  if (terms.node === ZERO_ADDRESS && terms.facilitator === ZERO_ADDRESS) {
+    const expected = 'the address of a node, or zero where a facilitator routes the order'
+    throw new InvalidInputError({ field: `${field}.node`, expected, value: terms.node })
   }
   return terms
 }

@@ -5,7 +5,7 @@ import { asHex, hashOf, simulate, transact } from './chain.js'
 import { orderIdOf } from './createWorkOrder.js'
 import type { EscrowInfo } from './escrowInfo.js'
 import { checkCount, checkList, checkSignedOrder, checkTerms } from './input.js'
-import { openedIds } from './openOrder.js'
+import { openedIds } from './sendOpening.js'
 
 const escrowInterface = InferenceEscrow__factory.createInterface()
 const INTERFACES = [escrowInterface, new Interface(permit2Abi)]

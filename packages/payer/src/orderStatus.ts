@@ -18,10 +18,12 @@ export type OrderStatus =
       readonly orderId: Hex
       readonly block: number
       readonly amount: bigint
-      /** Fees that evidence has released. */
+      /** Fees that evidence has released, of the order or its slices. */
       readonly released: bigint
       /** What is left in the escrow. */
       readonly held: bigint
+      /** How much of it slices hold that are not settled; zero for a direct order. */
+      readonly reserved: bigint
       readonly openedAt: number
       readonly reclaimableAt: number
       readonly networkBps: number
@@ -43,7 +45,7 @@ export async function orderStatus(
   const view = await askContract(provider, { field: 'escrow', address: escrow.escrow, action: 'read an order' }, () =>
     contract.orders(orderId, { blockTag: block.number }),
   )
-  const { amount, released, networkBps, royaltyBps, openedAt, closed } = view
+  const { amount, released, reserved, networkBps, royaltyBps, openedAt, closed } = view
   const at = { orderId, block: block.number }
   if (openedAt === 0n) return { status: 'unknown', ...at }
   if (closed) return { status: 'closed', ...at, amount }
@@ -53,6 +55,7 @@ export async function orderStatus(
     amount,
     released,
     held: amount - released,
+    reserved,
     openedAt: Number(openedAt),
     reclaimableAt: order.claimBy,
     networkBps: Number(networkBps),

@@ -1,32 +1,33 @@
 import {
+  type Address,
   type Hex,
   type InclusionClaim,
   InvalidInputError,
   type Order,
   type SignedReceipt,
   type SignedRequest,
+  type SignedVoucher,
   type Terms,
   domainSeparator,
   inclusionProof,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSignedVoucher,
   receiptLeaf,
   requestId,
   rootOfLeaves,
   toWire,
 } from '@opg/protocol'
-import { orderIdOf } from './createWorkOrder.js'
 import { ReceiptInvalidError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
 import { type Evidence, isSignedBy } from './evidence.js'
 import type { SettledEvent } from './fetchSettlements.js'
 import type { FraudProof } from './fraud.js'
-import { checkOrder, checkTerms } from './input.js'
 import { type LogEntry, readLog, writeEntry } from './receiptBookLog.js'
 import type { ReceiptLog } from './receiptLog.js'
 import { addUp, isRootOf, sameReceipt } from './receiptRules.js'
-import type { OrderWithTerms } from './reclaim.js'
 import { SeqIndex } from './seqIndex.js'
+import { type OrderOrSlice, type SliceGrant, tabOf } from './tab.js'
 
 export type BookEntry =
   | { readonly status: 'kept' }
@@ -52,7 +53,7 @@ export interface BookAudit {
   readonly frauds: readonly FraudProof[]
 }
 
-export interface BookOptions extends OrderWithTerms {
+export interface BookOptions extends OrderOrSlice {
   readonly escrow: EscrowInfo
   readonly evidence: Evidence
   readonly log: ReceiptLog
@@ -61,8 +62,9 @@ export interface BookOptions extends OrderWithTerms {
 type RequestState = { readonly signed: SignedRequest; readonly state: 'open' | 'answered' | 'refused' }
 
 /**
- * Opens the book of one order: everything that its requester signed and the node answered, kept in a log, and read back
- * from it. A book shows fraud only if all requests of the order are in it, so an order has one book.
+ * Opens the book of one order, or of one slice of a routed order: everything that its requester signed and the node
+ * answered, kept in a log, and read back from it. A book shows fraud only if all requests of the order or slice are in
+ * it, so each has one book.
  *
  * @throws {InvalidInputError} {@link ReceiptLogError}
  */
@@ -74,11 +76,17 @@ export async function openReceiptBook(options: BookOptions): Promise<ReceiptBook
   return book
 }
 
-/** Keeps every receipt of an order and finds what in them is fraud. Made by `openReceiptBook`. */
+/** Keeps every receipt of an order or slice and finds what in them is fraud. Made by `openReceiptBook`. */
 export class ReceiptBook {
+  /** What stands for the order in requests, receipts and settlements: of a slice, the slice's id. */
   readonly orderId: Hex
+  /** As the payer signed them. */
   readonly terms: Terms
   readonly order: Order
+  readonly slice: SliceGrant | undefined
+  readonly node: Address
+  /** Base units: what the order, or the slice, holds. */
+  readonly amount: bigint
   readonly escrow: EscrowInfo
   readonly #evidence: Evidence
   readonly #separator: Hex
@@ -91,13 +99,18 @@ export class ReceiptBook {
   #spent = 0n
   #reserved = 0n
   #nextIndex = 0n
+  #vouched = 0n
   #lastWrite: Promise<unknown> = Promise.resolve()
 
   constructor(options: BookOptions) {
-    this.terms = checkTerms(options.terms)
-    this.order = checkOrder(options.order)
+    const tab = tabOf(options.escrow, options)
+    this.terms = tab.terms
+    this.order = tab.order
+    this.slice = tab.slice
+    this.orderId = tab.orderId
+    this.node = tab.holder.node
+    this.amount = tab.amount
     this.escrow = options.escrow
-    this.orderId = orderIdOf(options.escrow, this)
     this.#evidence = options.evidence
     this.#separator = domainSeparator(options.escrow)
     this.#log = options.log
@@ -112,7 +125,7 @@ export class ReceiptBook {
   get left(): bigint {
     const highest = this.#receipts.last?.receipt.cumulativeFee ?? 0n
     const counted = this.#spent + this.#reserved
-    return this.order.amount - (highest > counted ? highest : counted)
+    return this.amount - (highest > counted ? highest : counted)
   }
 
   /** What the node was caught at first, if it was. */
@@ -123,6 +136,11 @@ export class ReceiptBook {
   /** Base units that requests without an answer may still cost. */
   get reserved(): bigint {
     return this.#reserved
+  }
+
+  /** Base units: the highest total that a voucher allows the node to settle; zero where none was signed. */
+  get vouched(): bigint {
+    return this.#vouched
   }
 
   /** Above every index that was used. */
@@ -140,16 +158,17 @@ export class ReceiptBook {
     return this.#receipts.all()
   }
 
-  /** Remembers a request; call it before the request leaves. The same again is a no-op. @throws {InvalidInputError} */
-  async noteRequest(signed: SignedRequest): Promise<void> {
+  /**
+   * Remembers a request, with its voucher if it has one; call it before they leave. The same again is a no-op.
+   *
+   * @throws {InvalidInputError}
+   */
+  async noteRequest(signed: SignedRequest, voucher?: SignedVoucher): Promise<void> {
     const read = parseSignedRequest(toWire(signed))
-    const { orderId, node, index } = read.request
-    if (orderId !== this.orderId) {
-      throw new InvalidInputError({ field: 'request.orderId', expected: this.orderId, value: orderId })
-    }
-    if (node !== this.terms.node) {
-      throw new InvalidInputError({ field: 'request.node', expected: this.terms.node, value: node })
-    }
+    const { index } = read.request
+    this.#checkOwn(read.request, 'request')
+    const vouched = voucher === undefined ? undefined : parseSignedVoucher(toWire(voucher), 'voucher')
+    if (vouched !== undefined) this.#checkOwn(vouched.voucher, 'voucher')
     const id = requestId(read.request)
     const used = this.#indexes.get(index)
     if (used !== undefined && used !== id) {
@@ -160,7 +179,7 @@ export class ReceiptBook {
       })
     }
     if (this.#requests.get(id)?.state === 'open' || this.#byRequest.has(id)) return
-    await this.#keep({ type: 'request', signed: read })
+    await this.#keep({ type: 'request', signed: read, ...(vouched === undefined ? {} : { voucher: vouched }) })
   }
 
   /** Remembers that the node refused a request: its `maxFee` is free again. A receipt for it may come all the same. */
@@ -268,6 +287,8 @@ export class ReceiptBook {
       this.#requests.set(id, { signed: entry.signed, state: 'open' })
       this.#indexes.set(entry.signed.request.index, id)
       this.#reserved += entry.signed.request.maxFee
+      const allowed = entry.voucher?.voucher.maxCumulativeFee ?? 0n
+      if (allowed > this.#vouched) this.#vouched = allowed
       if (entry.signed.request.index >= this.#nextIndex) this.#nextIndex = entry.signed.request.index + 1n
     } else if (entry.type === 'refusal') {
       this.#finish(entry.requestId, 'refused')
@@ -289,6 +310,13 @@ export class ReceiptBook {
     this.#requests.set(id, { ...request, state })
   }
 
+  #checkOwn({ orderId, node }: { readonly orderId: Hex; readonly node: Address }, field: string): void {
+    if (orderId !== this.orderId) {
+      throw new InvalidInputError({ field: `${field}.orderId`, expected: this.orderId, value: orderId })
+    }
+    if (node !== this.node) throw new InvalidInputError({ field: `${field}.node`, expected: this.node, value: node })
+  }
+
   #check(signed: SignedReceipt): void {
     const { orderId, node } = signed.receipt
     if (orderId !== this.orderId) {
@@ -298,10 +326,10 @@ export class ReceiptBook {
         found: orderId,
       })
     }
-    if (node !== this.terms.node) {
+    if (node !== this.node) {
       throw new ReceiptInvalidError({
         field: 'receipt.node',
-        expected: `the order's node, ${this.terms.node}`,
+        expected: `the order's node, ${this.node}`,
         found: node,
       })
     }
@@ -325,7 +353,7 @@ export class ReceiptBook {
     if (request === undefined) return { kind: 'unrequested', receipt: signed }
     if (receipt.fee > request.maxFee) return { kind: 'fee-over-max', receipt: signed, request }
     if (!addUp(receipt)) return { kind: 'cumulative-mismatch', receipts: [signed] }
-    if (receipt.cumulativeFee > this.order.amount) return { kind: 'over-amount', receipt: signed }
+    if (receipt.cumulativeFee > this.amount) return { kind: 'over-amount', receipt: signed }
     const [before, after] = this.#receipts.around(receipt.seq)
     if (before !== undefined && !addUp(before.receipt, receipt)) return mismatch(before, signed)
     if (after !== undefined && !addUp(receipt, after.receipt)) return mismatch(signed, after)

@@ -3,9 +3,11 @@ import {
   InvalidInputError,
   type SignedReceipt,
   type SignedRequest,
+  type SignedVoucher,
   parseBytes32,
   parseSignedReceipt,
   parseSignedRequest,
+  parseSignedVoucher,
   toWire,
 } from '@opg/protocol'
 import { ReceiptLogError } from './errors.js'
@@ -13,7 +15,7 @@ import { ReceiptLogError } from './errors.js'
 /** One line of a book's log. */
 export type LogEntry =
   | { readonly type: 'order'; readonly orderId: Hex }
-  | { readonly type: 'request'; readonly signed: SignedRequest }
+  | { readonly type: 'request'; readonly signed: SignedRequest; readonly voucher?: SignedVoucher | undefined }
   | { readonly type: 'refusal'; readonly requestId: Hex }
   | { readonly type: 'receipt'; readonly signed: SignedReceipt }
 
@@ -39,12 +41,16 @@ export function* readLog(lines: readonly string[], orderId: Hex): Generator<LogE
 }
 
 function readEntry(value: unknown): LogEntry {
-  const { type, orderId, requestId, signed } = membersOf(value)
+  const { type, orderId, requestId, signed, voucher } = membersOf(value)
   switch (type) {
     case 'order':
       return { type, orderId: parseBytes32(orderId, 'orderId') }
     case 'request':
-      return { type, signed: parseSignedRequest(signed, 'signed') }
+      return {
+        type,
+        signed: parseSignedRequest(signed, 'signed'),
+        ...(voucher === undefined ? {} : { voucher: parseSignedVoucher(voucher, 'voucher') }),
+      }
     case 'refusal':
       return { type, requestId: parseBytes32(requestId, 'requestId') }
     case 'receipt':

@@ -21,7 +21,8 @@ export function addUp(earlier: InferenceReceipt, later?: InferenceReceipt): bool
 
 /**
  * Whether a settlement's root is that of these receipts, which are all that it counts, by `seq`. A settlement by the
- * enclave's signature over the order's last receipt has that receipt's leaf for a root, and never closes (SPEC section 5).
+ * enclave's signature over the order's last receipt has that receipt's leaf for a root, never closes, and is not for slices
+ * (SPEC section 5).
  */
 export function isRootOf(settlement: SettledEvent, receipts: readonly InferenceReceipt[]): boolean {
   const leaves = receipts.map(receiptLeaf)

@@ -1,23 +1,23 @@
 import type { Signer } from 'ethers'
 import { type CloseRequest, type Hex, parseAddress, toWire, typedData } from '@opg/protocol'
 import type { Refused } from './call.js'
-import { orderIdOf } from './createWorkOrder.js'
 import { SignerMismatchError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
-import { checkOrder, checkSeconds, checkTerms } from './input.js'
+import { checkSeconds } from './input.js'
 import { type HttpOptions, callNode, nodeHttp, readJson, refusalOf } from './nodeHttp.js'
-import type { OrderWithTerms } from './reclaim.js'
+import { type OrderOrSlice, tabOf } from './tab.js'
 
 /**
- * Asks the node to finish what it admitted and close the order, which returns the rest before `claimBy`. The node may
- * take its time; `watchOrder` shows when it is done.
+ * Asks the node to finish what it admitted and close the order, which returns the rest before `claimBy`, or to settle its
+ * slice, which frees the rest for other slices. The node may take its time; `watchOrder` and `routedStatus` show when it
+ * is done.
  *
- * @param signer the payer
+ * @param signer the payer; of a slice, the facilitator too
  * @throws {InvalidInputError} {@link SignerMismatchError} {@link NodeUnavailableError} {@link NodeAnswerError}
  */
 export async function requestClose(
   signer: Signer,
-  options: OrderWithTerms &
+  options: OrderOrSlice &
     HttpOptions & {
       readonly escrow: EscrowInfo
       /** Unix seconds until which the wish counts. */
@@ -26,10 +26,11 @@ export async function requestClose(
 ): Promise<{ readonly status: 'closing'; readonly orderId: Hex } | Refused> {
   const { escrow } = options
   const http = nodeHttp(options)
-  const order = checkOrder(options.order)
-  const orderId = orderIdOf(escrow, { terms: checkTerms(options.terms), order })
+  const { orderId, terms, order, slice } = tabOf(escrow, options)
   const found = parseAddress(await signer.getAddress(), 'signer')
-  if (found !== order.payer) throw new SignerMismatchError({ field: 'order.payer', expected: order.payer, found })
+  const isFacilitator = slice !== undefined && found === terms.facilitator
+  if (found !== order.payer && !isFacilitator)
+    throw new SignerMismatchError({ field: 'order.payer', expected: order.payer, found })
 
   const closeRequest: CloseRequest = { orderId, expiresAt: checkSeconds(options.expiresAt, 'expiresAt') }
   const data = typedData(escrow, { name: 'CloseRequest', value: closeRequest })

@@ -6,9 +6,12 @@ import {
   RECEIPT_HEADER,
   REQUEST_HEADER,
   type SignedReceipt,
+  type SignedVoucher,
+  VOUCHER_HEADER,
   ZERO_BYTES32,
   decodeReceiptHeader,
   encodeRequestHeader,
+  encodeVoucherHeader,
   formatOpg,
   parseUint,
   requestHash,
@@ -32,6 +35,7 @@ import {
   refusalOf,
 } from './nodeHttp.js'
 import type { ReceiptBook } from './receiptBook.js'
+import { signVoucher } from './signVoucher.js'
 
 /** The spender's own limits, in base units, on top of the order's amount. */
 export interface SpendLimits {
@@ -50,6 +54,8 @@ export interface SessionParts {
   readonly limits: SpendLimits
   /** How long a request may be admitted after it was signed. */
   readonly requestTtlSeconds: number
+  /** Whether each request brings a voucher. */
+  readonly vouchers: boolean
 }
 
 export interface CallOptions {
@@ -115,17 +121,24 @@ export class Session {
     if (refusal !== undefined) return refusal
 
     // From the check to the book no other call may take the same money or index.
-    this.#signing += maxFee
+    let signing = maxFee
+    this.#signing += signing
     const index = this.#nextIndex++
+    // What was billed, what calls under way may still cost, and this one: no other call can make more of it.
+    const total = this.#committed()
     try {
       const request = this.#requestOf({ index, hash, maxFee })
       const data = typedData(this.book.escrow, { name: 'InferenceRequest', value: request })
       const signature = await this.#parts.requester.signTypedData(data.domain, data.types, data.message)
       const signed = { request, signature: `0x${signature.slice(2)}` } as const
-      await this.book.noteRequest(signed)
-      return { status: 'prepared', call: { path, body, signed, requestId: requestId(request) } }
+      const voucher = this.#parts.vouchers ? await this.#signVoucher(total) : undefined
+      const noted = this.book.noteRequest(signed, voucher) // counts there from here on, durable or not
+      this.#signing -= signing
+      signing = 0n
+      await noted
+      return { status: 'prepared', call: { path, body, signed, voucher, requestId: requestId(request) } }
     } finally {
-      this.#signing -= maxFee
+      this.#signing -= signing
     }
   }
 
@@ -226,7 +239,26 @@ export class Session {
   }
 
   #post(call: PreparedCall) {
-    return { path: call.path, body: call.body, headers: { [REQUEST_HEADER]: encodeRequestHeader(call.signed) }, call }
+    const { path, body, signed, voucher } = call
+    const headers = {
+      [REQUEST_HEADER]: encodeRequestHeader(signed),
+      ...(voucher === undefined ? {} : { [VOUCHER_HEADER]: encodeVoucherHeader(voucher) }),
+    }
+    return { path, body, headers, call }
+  }
+
+  /** Base units that were billed, that calls without an answer may cost, and that calls being signed may. */
+  #committed(): bigint {
+    return this.book.spent + this.book.reserved + this.#signing
+  }
+
+  #signVoucher(maxCumulativeFee: bigint): Promise<SignedVoucher> {
+    const { escrow, orderId, node, order } = this.book
+    return signVoucher(this.#parts.requester, {
+      escrow,
+      requester: order.job.requester,
+      voucher: { orderId, node, maxCumulativeFee },
+    })
   }
 
   async #noteRefusal(call: PreparedCall, refused: Refused): Promise<Refused> {
@@ -273,9 +305,9 @@ export class Session {
   #requestOf(input: { readonly index: bigint; readonly hash: Hex; readonly maxFee: bigint }): InferenceRequest {
     const { claimBy } = this.book.order
     const expiresAt = Math.min(this.#now() + this.#parts.requestTtlSeconds, claimBy)
-    const { orderId, terms } = this.book
+    const { orderId, node } = this.book
     const { index, hash, maxFee } = input
-    return { orderId, node: terms.node, index, requestHash: hash, maxFee, expiresAt }
+    return { orderId, node, index, requestHash: hash, maxFee, expiresAt }
   }
 
   #refusalOf(maxFee: bigint): Refused | undefined {
@@ -296,7 +328,7 @@ export class Session {
         `A request may cost ${most} OPG, and ${needed}. Raise the limit or ask for less.`,
       )
     }
-    const total = book.spent + book.reserved + this.#signing
+    const total = this.#committed()
     if (limits.maxTotal !== undefined && total + maxFee > limits.maxTotal) {
       const rest = limits.maxTotal > total ? limits.maxTotal - total : 0n
       return refuse(

@@ -1,11 +1,9 @@
 import { type Hex, domainSeparator, requestId } from '@opg/protocol'
-import { orderIdOf } from './createWorkOrder.js'
 import type { EscrowInfo } from './escrowInfo.js'
 import { type Evidence, isSignedBy } from './evidence.js'
 import { type FraudProof, receiptsOf } from './fraud.js'
-import { checkOrder, checkTerms } from './input.js'
 import { addUp, isRootOf, sameReceipt } from './receiptRules.js'
-import type { OrderWithTerms } from './reclaim.js'
+import { type OrderOrSlice, tabOf } from './tab.js'
 
 export type FraudVerdict =
   | { readonly status: 'proven'; readonly orderId: Hex }
@@ -17,29 +15,27 @@ export type FraudVerdict =
  * Judges a fraud proof from its contents alone: the receipts' signatures, the order that they belong to, and the rule
  * that they break. A settlement in the proof is taken as it is given; compare it with `fetchSettlements`.
  *
- * @param against the order, and evidence that whoever judges made himself from its terms
+ * @param against the order or slice, and evidence that whoever judges made himself from its terms
  * @throws {InvalidInputError}
  */
 export function verifyFraud(
   proof: FraudProof,
-  against: OrderWithTerms & { readonly escrow: EscrowInfo; readonly evidence: Evidence },
+  against: OrderOrSlice & { readonly escrow: EscrowInfo; readonly evidence: Evidence },
 ): FraudVerdict {
   const { escrow, evidence } = against
-  const terms = checkTerms(against.terms)
-  const order = checkOrder(against.order)
-  const orderId = orderIdOf(escrow, { terms, order })
+  const { orderId, holder, amount } = tabOf(escrow, against)
   const refuted = (reason: string): FraudVerdict => ({ status: 'refuted', orderId, reason })
 
   const separator = domainSeparator(escrow)
   for (const signed of receiptsOf(proof)) {
     if (signed.receipt.orderId !== orderId) return refuted('a receipt is of another order')
-    if (signed.receipt.node !== terms.node) return refuted('a receipt is of another node')
+    if (signed.receipt.node !== holder.node) return refuted('a receipt is of another node')
     if (!isSignedBy(signed, { evidence, separator })) return refuted('a receipt is not signed by the evidence key')
   }
   if ('settlement' in proof && proof.settlement.orderId !== orderId)
     return refuted('the settlement is of another order')
 
-  const broken = breaks(proof, order.amount)
+  const broken = breaks(proof, amount)
   if (broken !== true) return refuted(broken)
   const question = questionOf(proof)
   return question === undefined ? { status: 'proven', orderId } : { status: 'question', orderId, question }

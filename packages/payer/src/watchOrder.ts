@@ -23,7 +23,7 @@ export async function* watchOrder(
   while (options.signal?.aborted !== true) {
     const now = await statusOrNothing(provider, options)
     if (now !== undefined) {
-      const seen = 'held' in now ? `${now.status} ${now.held.toString()}` : now.status
+      const seen = 'held' in now ? `${now.status} ${now.held.toString()} ${now.reserved.toString()}` : now.status
       if (seen !== last) yield now
       if (now.status === 'closed') return
       last = seen

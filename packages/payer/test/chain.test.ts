@@ -142,6 +142,7 @@ describe('an order', () => {
       amount: AMOUNT,
       released: 0n,
       held: AMOUNT,
+      reserved: 0n,
       reclaimableAt: order.claimBy,
       networkBps: 500,
     })

@@ -13,7 +13,10 @@ export interface Deployment {
   readonly escrow: Address
   /** The escrow itself, which is a `KeyReceiptVerifier` too: one cold account less to pay for. */
   readonly keyReceiptVerifier: Address
-  /** Null where the chain has no registry of TEE keys. */
+  readonly voucherReceiptVerifier: Address
+  readonly quorumReceiptVerifier: Address
+  /** This and the next two: null where the chain has no registry of TEE keys. */
+  readonly gatewayReceiptVerifier: Address | null
   readonly teeReceiptVerifier: Address | null
   readonly teeRegistry: Address | null
 }
@@ -30,6 +33,9 @@ export const parseDeployment: Reader<Deployment> = parseObject<Deployment>({
   modelRegistry: parseAddress,
   escrow: parseAddress,
   keyReceiptVerifier: parseAddress,
+  voucherReceiptVerifier: parseAddress,
+  quorumReceiptVerifier: parseAddress,
+  gatewayReceiptVerifier: addressOrNull,
   teeReceiptVerifier: addressOrNull,
   teeRegistry: addressOrNull,
 })

@@ -13,6 +13,7 @@ export {
   type Reader,
   type Wire,
 } from './codec.js'
+export { canonicalJson } from './canonicalJson.js'
 export {
   BPS,
   CHAIN_IDS,
@@ -43,6 +44,17 @@ export {
   type TypedDomain,
 } from './domain.js'
 export { InvalidInputError } from './errors.js'
+export {
+  gatewayDigest,
+  gatewayInputHash,
+  gatewayLeaf,
+  gatewayOutputHash,
+  gatewayReference,
+  gatewayReferenceOf,
+  withGatewayReference,
+  type GatewayReceipt,
+  type GatewayRequest,
+} from './gateway.js'
 export { hashStruct, typeHash } from './hashStruct.js'
 export {
   MAX_HEADER_LENGTH,
@@ -111,10 +123,12 @@ export {
   MAX_SLICES,
   allocationId,
   allocationRoot,
+  combineSliceProofs,
   createAllocation,
   sliceId,
   sliceLeaf,
   sliceProof,
+  verifySliceProof,
   type SliceTree,
 } from './slices.js'
 export { recoverSigner } from './signature.js'

@@ -64,7 +64,7 @@ export function allocationRoot(holders: readonly SliceHolder[]): Hex {
 
 /**
  * What leads from the leaves of the slices at `indexes` to the root: siblings, level by level from the leaves upwards,
- * from left to right. Empty for all slices.
+ * from left to right. For all slices nothing but the zeros of places without one, and for none nothing.
  *
  * @throws {InvalidInputError} if there is no slice at an index, or the indexes do not rise
  */
@@ -81,12 +81,70 @@ export function sliceProof(holders: readonly SliceHolder[], indexes: readonly nu
   return indexes.length === 0 ? [] : climb(places, indexes).proof
 }
 
+/**
+ * Whether the holder of a slice is at its index in the allocation: what `sliceProof(holders, [index])` proves.
+ *
+ * @throws {InvalidInputError} if a member does not fit its type
+ */
+export function verifySliceProof(input: {
+  readonly allocation: Allocation
+  readonly slice: Slice
+  readonly proof: readonly Hex[]
+}): boolean {
+  const { allocation, slice, proof } = input
+  const { root, count } = allocation
+  if (!Number.isInteger(slice.index) || slice.index < 0 || slice.index >= count || count > MAX_SLICES) return false
+  if (proof.length !== depthOf(count)) return false
+  let place = slice.index
+  let node = sliceLeaf(slice)
+  for (const sibling of proof) {
+    node = place % 2 === 0 ? innerNode(node, sibling) : innerNode(sibling, node)
+    place = Math.floor(place / 2)
+  }
+  return node === root.toLowerCase()
+}
+
+/**
+ * One proof for several slices of an allocation, as `settleSlices` takes it, from the proofs of each: a holder of
+ * several slices needs to know nobody else's.
+ *
+ * @param proven in order of their indexes, each with its proof of `sliceProof(holders, [index])`
+ * @throws {InvalidInputError} if the indexes do not rise, or the proofs are of different lengths
+ */
+export function combineSliceProofs(
+  proven: readonly { readonly index: number; readonly proof: readonly Hex[] }[],
+): Hex[] {
+  const depth = proven[0]?.proof.length ?? 0
+  proven.forEach(({ index, proof }, i) => {
+    if (index <= (proven[i - 1]?.index ?? -1)) {
+      throw new InvalidInputError({ field: 'proven.index', expected: 'rising whole numbers', value: index })
+    }
+    if (proof.length !== depth) {
+      throw new InvalidInputError({ field: 'proven.proof', expected: `${String(depth)} hashes`, value: proof.length })
+    }
+  })
+  const combined: Hex[] = []
+  let places = new Map(proven.map(({ index, proof }) => [index, proof]))
+  for (let level = 0; level < depth; level++) {
+    for (const [place, proof] of places) {
+      const sibling = proof[level]
+      if (!places.has(place % 2 === 0 ? place + 1 : place - 1) && sibling !== undefined) combined.push(sibling)
+    }
+    places = new Map([...places].map(([place, proof]) => [Math.floor(place / 2), proof]))
+  }
+  return combined
+}
+
+function depthOf(count: number): number {
+  return Math.ceil(Math.log2(count))
+}
+
 function placesOf(holders: readonly SliceHolder[]): readonly Hex[] {
   if (holders.length === 0 || holders.length > MAX_SLICES) {
     const expected = `1 to ${String(MAX_SLICES)} of them`
     throw new InvalidInputError({ field: 'holders', expected, value: holders.length })
   }
-  const places = 2 ** Math.ceil(Math.log2(holders.length))
+  const places = 2 ** depthOf(holders.length)
   return [...holders.map(sliceLeaf), ...Array.from({ length: places - holders.length }, () => ZERO_BYTES32)]
 }
 

@@ -2,6 +2,7 @@ import { InferenceEscrow__factory } from '@opg/bindings'
 import { type Address, type Hex, domainSeparator, orderSeed } from '@opg/protocol'
 import { Contract, type JsonRpcProvider, isError, keccak256 } from 'ethers'
 import { ChainUnavailableError, WrongChainError } from '../errors.js'
+import type { ReservedSlice } from '../store/reservedSlice.js'
 import type { OrderSnapshot } from '../store/types.js'
 
 /** What the node reads of the chain. Whatever fails is a `ChainUnavailableError`, never an answer (N6). */
@@ -15,14 +16,20 @@ export interface EscrowReader {
   readonly separator: Hex
   /** See `orderSeed`. */
   readonly seed: Hex
-  /** State of an order, as deep in the chain as the policy asks for. */
-  snapshot(orderId: Hex): Promise<OrderSnapshot>
+  /** State of an order or a slice, as deep in the chain as the policy asks for. */
+  snapshot(subject: SnapshotSubject): Promise<OrderSnapshot>
   /** keccak256 of an account's code, or undefined where there is none. */
   codeHash(account: Address): Promise<Hex | undefined>
   /** ERC-1271: whether a contract takes `signature` for its own. */
   isValidSignature(account: Address, claim: { readonly digest: Hex; readonly signature: Hex }): Promise<boolean>
   /** Base units that `account` can claim. */
   credits(account: Address): Promise<bigint>
+}
+
+/** What to look for: by its own id, or as a slice. */
+export interface SnapshotSubject {
+  readonly orderId: Hex
+  readonly slice?: ReservedSlice | undefined
 }
 
 const ERC1271 = ['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']
@@ -55,14 +62,21 @@ export async function openEscrowReader(options: {
     deploymentChainId,
     separator: domainSeparator({ chainId, escrow }),
     seed: orderSeed({ chainId: deploymentChainId, escrow }),
-    snapshot: (orderId) =>
+    snapshot: ({ orderId, slice }) =>
       asked('orders', async () => {
         const blockNumber = Math.max(0, (await provider.getBlockNumber()) - (confirmations - 1))
-        const view = await contract.orders(orderId, { blockTag: blockNumber })
+        const at = { blockTag: blockNumber }
+        const [view, slices] = await Promise.all([
+          contract.orders(slice?.routedId ?? orderId, at),
+          slice === undefined ? undefined : contract.unsettledSlices(slice.allocationId, at),
+        ])
+        const isKnown = view.openedAt !== 0n && slices?.known !== false
+        const isClosed = view.closed || (slices !== undefined && ((slices.bitmap >> indexOf(slice)) & 1n) === 0n)
         return {
-          state: view.openedAt === 0n ? 'missing' : view.closed ? 'closed' : 'open',
-          amount: view.amount,
-          released: view.released,
+          state: !isKnown ? 'missing' : isClosed ? 'closed' : 'open',
+          amount: slice?.allocation.cap ?? view.amount,
+          // A slice releases all that it ever does with its one settlement, which closes it.
+          released: slice === undefined ? view.released : 0n,
           networkBps: Number(view.networkBps),
           royaltyBps: Number(view.royaltyBps),
           blockNumber,
@@ -88,6 +102,10 @@ export async function openEscrowReader(options: {
       }),
     credits: (account) => asked('credits', () => contract.credits(account)),
   }
+}
+
+function indexOf(slice: ReservedSlice | undefined): bigint {
+  return BigInt(slice?.slice.index ?? 0)
 }
 
 async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {

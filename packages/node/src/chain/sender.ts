@@ -39,6 +39,8 @@ export interface Sender {
   readonly from: Address
   readonly to: Address
   estimate(data: Hex): Promise<GasEstimate>
+  /** What a call would return now, with so much gas, or with as much as the chain gives; undefined if it would revert. */
+  simulate(data: Hex, gas?: bigint): Promise<Hex | undefined>
   fees(): Promise<GasFees>
   /** Transactions of the account so far, those in the pool included. */
   nextNonce(): Promise<number>
@@ -76,6 +78,14 @@ export function createSender(input: {
           return { status: 'refused', detail: error.shortMessage }
         }
         throw new ChainUnavailableError('eth_estimateGas', { cause: error })
+      }
+    },
+    simulate: async (data, gas) => {
+      try {
+        return (await provider.call({ from, to, data, ...(gas === undefined ? {} : { gasLimit: gas }) })) as Hex
+      } catch (error) {
+        if (isError(error, 'CALL_EXCEPTION')) return undefined
+        throw new ChainUnavailableError('eth_call', { cause: error })
       }
     },
     fees: () =>

@@ -22,24 +22,22 @@ export async function knownCodeHash(
 }
 
 /**
- * Whether the registry's owner of an enclave is the node: then orders may name the node instead of the teeId (F8).
+ * What the registry says of an enclave now: whether its evidence is taken, and who owns it. Orders may name the owner
+ * instead of the teeId (F8).
  *
- * @throws {WrongChainError} if the registry does not enable the enclave: its evidence would be refused
  * @throws {ChainUnavailableError}
  */
-export async function ownsEnabledTee(
+export async function teeStanding(
   provider: JsonRpcProvider,
-  { verifier, teeId, node }: { readonly verifier: Address; readonly teeId: Hex; readonly node: Address },
-): Promise<boolean> {
+  { verifier, teeId }: { readonly verifier: Address; readonly teeId: Hex },
+): Promise<{ readonly isEnabled: boolean; readonly owner: Address }> {
   return asked('the TEE registry', async () => {
     const registry = ITEERegistry__factory.connect(
       await TeeReceiptVerifier__factory.connect(verifier, provider).REGISTRY(),
       provider,
     )
-    if (!(await registry.isTEEEnabled(teeId))) {
-      throw new WrongChainError(`Enclave ${teeId}`, { expected: 'enabled in the TEE registry', found: 'not enabled' })
-    }
-    return (await registry.tees(teeId)).owner === node
+    const [isEnabled, { owner }] = await Promise.all([registry.isTEEEnabled(teeId), registry.tees(teeId)])
+    return { isEnabled, owner: owner as Address }
   })
 }
 
@@ -47,7 +45,6 @@ async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
-    if (error instanceof WrongChainError) throw error
     throw new ChainUnavailableError(operation, { cause: error })
   }
 }

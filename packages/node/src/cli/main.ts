@@ -6,6 +6,7 @@ import { claimCommand } from './claim.js'
 import type { CommandContext } from './context.js'
 import type { CliEdge } from './edge.js'
 import { EXIT, EXIT_HELP, failureOf, type ExitCode } from './exitCodes.js'
+import { releaseCommand } from './release.js'
 import { serveCommand } from './serve.js'
 import { settleCommand } from './settle.js'
 import { statusCommand } from './status.js'
@@ -81,6 +82,12 @@ function describe(input: {
   wait(add('claim', "Pay the node's credit out to its address, and wait until that is booked.")).action(
     (options: JsonOption & { waitSeconds: number }) => run((context) => claimCommand(context, options))(options),
   )
+  wait(add('release', 'Give an order, or a slice, back for nothing, and wait until that is booked.'))
+    .argument('<orderId>', "id of the order; of a slice, the slice's")
+    .option('--forgo-fees', 'also where fees of it are not settled: they are lost', false)
+    .action((orderId: string, options: JsonOption & { forgoFees: boolean; waitSeconds: number }) =>
+      run((context) => releaseCommand(context, { orderId, args: options }))(options),
+    )
   return program
 }
 

@@ -1,7 +1,6 @@
 import type { Deployment } from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
 import { computeAddress } from 'ethers'
-import { createPublicKey } from 'node:crypto'
 import { connectProvider } from '../chain/provider.js'
 import type { ComputeBackend } from '../compute/backend.js'
 import type { NodeConfig } from '../config/loadConfig.js'
@@ -9,13 +8,13 @@ import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
 import { KeyUnusableError, WrongChainError } from '../errors.js'
 import type { Logger } from '../edge.js'
-import type { NodeInfo, VerifierInfo } from '../http/info.js'
-import { ecdsaSigner } from '../receipts/ecdsaSigner.js'
-import { rsaPssSigner } from '../receipts/rsaPssSigner.js'
-import { openNode, type PaymentNode, type VerifierOptions } from '../service/openNode.js'
+import type { NodeInfo } from '../http/info.js'
+import type { VerifierOptions } from '../service/acceptVerifier.js'
+import { openNode, type PaymentNode } from '../service/openNode.js'
 import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../settle/policy.js'
 import type { CliEdge } from './edge.js'
 import { findDeployment } from './deployment.js'
+import { verifierInfo, verifiersOf } from './verifiers.js'
 
 /** A node as it is configured, open. */
 export interface WiredNode {
@@ -45,7 +44,8 @@ export async function wireNode({ config, edge, logger, modelIds, signs }: WireOp
       throw new WrongChainError("The RPC's chain id", { expected: String(settings.chainId), found: chainId.toString() })
     }
     const deployment = await findDeployment(settings, chainId)
-    const verifiers = verifiersOf(deployment, { nodeKey: keys.nodeKey, teeKey: signs ? keys.teeKey : undefined })
+    const teeKey = signs ? keys.teeKey : undefined
+    const verifiers = verifiersOf({ deployment, settings, nodeKey: keys.nodeKey, teeKey, edge })
     const settlePolicy = settlePolicyOf(settings)
     const payments = await openNode({
       rpc: provider,
@@ -83,30 +83,6 @@ export function nodeAddressOf(nodeKey: Secret): Address {
   }
 }
 
-function verifiersOf(
-  deployment: Deployment,
-  keys: { readonly nodeKey: Secret; readonly teeKey: Secret | undefined },
-): readonly VerifierOptions[] {
-  const byKey = {
-    kind: 'key',
-    address: deployment.keyReceiptVerifier,
-    signer: ecdsaSigner(keys.nodeKey.reveal()),
-  } as const
-  if (keys.teeKey === undefined) return [byKey]
-  if (deployment.teeReceiptVerifier === null) {
-    throw new WrongChainError('The TeeReceiptVerifier', {
-      expected: 'deployed, as there is an enclave key',
-      found: 'none',
-    })
-  }
-  const byTee = {
-    kind: 'tee',
-    address: deployment.teeReceiptVerifier,
-    signer: rsaPssSigner(keys.teeKey.reveal()),
-  } as const
-  return [byTee, byKey]
-}
-
 function settlePolicyOf(settings: Settings): SettlePolicy {
   return {
     ...DEFAULT_SETTLE_POLICY,
@@ -118,6 +94,7 @@ function settlePolicyOf(settings: Settings): SettlePolicy {
     closeBeforeClaimBySeconds: settings.settleCloseBeforeSeconds,
     idleCloseSeconds: settings.settleIdleCloseSeconds,
     claimThreshold: settings.claimThreshold,
+    gasPerSlice: BigInt(settings.settleGasPerSlice),
     confirmations: settings.confirmations,
   }
 }
@@ -135,25 +112,15 @@ export function nodeInfo(
     escrow: deployment.escrow,
     token: deployment.token,
     node: payments.node,
-    verifiers: verifiers.map((verifier) => verifierInfo(verifier, { node: payments.node, teeKey: keys.teeKey })),
+    verifiers: verifiers.flatMap(
+      (verifier) => verifierInfo(verifier, { node: payments.node, teeKey: keys.teeKey }) ?? [],
+    ),
     orders: {
       minAmount: settings.minAmount,
       minSecondsToClaimBy: settings.minSecondsToClaimBy,
       minNetNodeBps: settings.minNetNodeBps,
     },
   }
-}
-
-function verifierInfo(
-  { address, signer }: VerifierOptions,
-  { node, teeKey }: { readonly node: Address; readonly teeKey: Secret | undefined },
-): VerifierInfo {
-  const evidenceKeys = [signer.evidenceKey]
-  if (signer.signer.kind === 'ecdsa' || teeKey === undefined) {
-    return { address, evidenceKeys, receiptKey: { kind: 'ecdsa', address: node } }
-  }
-  const publicKey = createPublicKey(teeKey.reveal()).export({ type: 'spki', format: 'der' }).toString('base64')
-  return { address, evidenceKeys, receiptKey: { kind: 'rsa-pss', teeId: signer.signer.teeId, publicKey } }
 }
 
 /** Frees models. */

@@ -128,6 +128,28 @@ describe('loadConfig', () => {
     expect(error.message).not.toContain('sk-secret')
   })
 
+  it('takes quorums and lost enclaves as JSON, in their one form', async () => {
+    const address = '0x90F79bf6EB2c4f870365E785982E1f101E93b906'
+    const { settings } = await load({
+      OPG_NODE_QUORUMS: JSON.stringify([{ k: 1, validators: [{ address: address.toLowerCase(), url: 'http://v/' }] }]),
+      OPG_NODE_LOST_TEE_IDS: JSON.stringify([`0x${'AB'.repeat(32)}`]),
+    })
+    expect(settings.quorums).toEqual([{ k: 1, validators: [{ address, url: 'http://v/' }] }])
+    expect(settings.lostTeeIds).toEqual([`0x${'ab'.repeat(32)}`])
+    expect(await load({})).toMatchObject({ settings: { quorums: [], lostTeeIds: [], settleGasPerSlice: 200_000 } })
+  })
+
+  it.each([
+    ['OPG_NODE_QUORUMS', '[{"k":0,"validators":[]}]'],
+    ['OPG_NODE_QUORUMS', '[{"k":1,"validators":[{"address":"0x12","url":"http://v/"}]}]'],
+    ['OPG_NODE_QUORUMS', '[{"k":1,"validators":[{"address":"0x90f79bf6eb2c4f870365e785982e1f101e93b906","url":"v"}]}]'],
+    ['OPG_NODE_QUORUMS', '{}'],
+    ['OPG_NODE_LOST_TEE_IDS', '["0x12"]'],
+    ['OPG_NODE_LOST_TEE_IDS', 'none'],
+  ])('%s as %s is refused by its name', async (variable, value) => {
+    await expect(load({ [variable]: value })).rejects.toThrow(variable)
+  })
+
   it('an error in the file names the file and the member', async () => {
     expect((await errorOf({ OPG_NODE_CONFIG: await file({ port: 'x' }) })).setting).toBe('OPG_NODE_CONFIG: port')
     expect((await errorOf({ OPG_NODE_CONFIG: await file('{') })).setting).toBe('OPG_NODE_CONFIG')

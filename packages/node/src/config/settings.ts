@@ -1,4 +1,4 @@
-import { parseOpg } from '@opg/protocol'
+import { type Address, type Hex, parseAddress, parseOpg } from '@opg/protocol'
 import { z } from 'zod'
 
 /** Digits as environment variables have them, or a number as JSON has it. */
@@ -75,6 +75,26 @@ export const modelSetting = z.discriminatedUnion('kind', [onnxModel, openAiModel
 
 export type ModelSetting = z.output<typeof modelSetting>
 
+const quorumSetting = z.strictObject({
+  k: wholeNumber(1, 255),
+  validators: z
+    .array(
+      z.strictObject({
+        address: z.string({ error: 'an address' }).transform((value, context): Address => {
+          try {
+            return parseAddress(value)
+          } catch {
+            context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
+            return z.NEVER
+          }
+        }),
+        url: httpUrl('the http or https URL of a validator'),
+      }),
+    )
+    .min(1, { error: 'a list of 1 to 255 validators' })
+    .max(255, { error: 'a list of 1 to 255 validators' }),
+})
+
 /** One thing to set: by its environment variable, or by its name in the configuration file. */
 interface Setting {
   readonly variable: string
@@ -116,6 +136,32 @@ export const SETTINGS = {
     schema: z.array(modelSetting, { error: 'a list of models' }).min(1, { error: 'a list of at least one model' }),
     help: 'What is sold, as a JSON list. Required for serve.',
     isJson: true,
+  },
+  lostTeeIds: {
+    variable: 'OPG_NODE_LOST_TEE_IDS',
+    schema: z
+      .array(
+        hex(32, 'a teeId, 0x and 64 hexadecimal digits').transform((id): Hex => `0x${id.slice(2).toLowerCase()}`),
+        {
+          error: 'a list of teeIds',
+        },
+      )
+      .default([]),
+    help: 'teeIds, as a JSON list, of enclaves whose keys are gone: what they signed is settled. Default: none.',
+    isJson: true,
+  },
+  quorums: {
+    variable: 'OPG_NODE_QUORUMS',
+    schema: z
+      .array(quorumSetting, { error: 'a list of quorums: { "k", "validators": [{ "address", "url" }] }' })
+      .default([]),
+    help: 'Sets of validators that settlements are proved by, as a JSON list. Default: none.',
+    isJson: true,
+  },
+  quorumTimeoutSeconds: {
+    variable: 'OPG_NODE_QUORUM_TIMEOUT_SECONDS',
+    schema: wholeNumber(1, 600).default(10),
+    help: 'How long a validator may take to sign. Default: 10.',
   },
   host: {
     variable: 'OPG_NODE_HOST',
@@ -171,6 +217,11 @@ export const SETTINGS = {
     variable: 'OPG_NODE_SETTLE_MAX_TRANSFERS',
     schema: wholeNumber(2, 10_000).default(101),
     help: 'Most token transfers in one transaction; 18 on OpenGradient. Default: 101.',
+  },
+  settleGasPerSlice: {
+    variable: 'OPG_NODE_SETTLE_GAS_PER_SLICE',
+    schema: wholeNumber(1_000, 10_000_000).default(200_000),
+    help: 'Gas that the verifier may spend on one slice. Default: 200000.',
   },
   settleFeesOverGas: {
     variable: 'OPG_NODE_SETTLE_FEES_OVER_GAS',

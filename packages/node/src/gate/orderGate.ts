@@ -1,11 +1,12 @@
-import { type Hex, type Order, type Terms, InvalidInputError, orderId, termsHash } from '@opg/protocol'
-import { parseObject, parseOrder, parseTerms } from '@opg/protocol'
+import { type Hex, type Terms, InvalidInputError, allocationId, orderId, sliceId, termsHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import type { Clock, Logger } from '../edge.js'
 import { ChainUnavailableError } from '../errors.js'
 import type { OrderAdmission, Refusal } from '../service/types.js'
 import { freeOf } from '../store/orderRows.js'
+import { type ReservedSlice, amountOf } from '../store/reservedSlice.js'
 import type { NodeStore, OrderSnapshot, StoredOrder } from '../store/types.js'
+import { type OrderInput, parseOrderInput } from './orderInput.js'
 import { type GatePolicy, refusalByShares, refusalByTerms } from './policy.js'
 import { refuse, refuseInput } from './refusal.js'
 
@@ -24,11 +25,6 @@ export interface GateDependencies {
   readonly logger: Logger
 }
 
-const readInput = parseObject<{ readonly terms: Terms; readonly order: Order }>({
-  terms: parseTerms,
-  order: parseOrder,
-})
-
 export function createOrderGate({ policy, store, chain, clock, logger }: GateDependencies): OrderGate {
   const knownCode = new Set<string>()
   const refreshing = new Map<Hex, Promise<StoredOrder | Refusal>>()
@@ -44,50 +40,60 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
     return undefined
   }
 
-  async function admitParsed({
-    terms,
-    order,
-  }: {
-    readonly terms: Terms
-    readonly order: Order
-  }): Promise<OrderAdmission> {
+  async function admitParsed(input: OrderInput): Promise<OrderAdmission> {
+    const { terms, order } = input
     const nowSeconds = Math.floor(clock() / 1000)
-    const unfit = refusalByTerms(policy, { terms, order, nowSeconds }) ?? (await refusalByCode(terms))
+    const unfit = refusalByTerms(policy, { input, nowSeconds }) ?? (await refusalByCode(terms))
     if (unfit !== undefined) return unfit
 
-    const id = orderId({ seed: chain.seed, terms, order })
-    const snapshot = await chain.snapshot(id)
+    const { id, slice } = identify(input)
+    const snapshot = await chain.snapshot({ orderId: id, slice })
     const known = await store.order(id)
+    const amount = amountOf(input)
     if (known === undefined) {
-      const refusal = refusalBySnapshot({ id, terms, order, snapshot })
+      const refusal = refusalBySnapshot({ id, terms, amount, snapshot })
       if (refusal !== undefined) return refusal
     }
-    const stored = await store.putOrder({ orderId: id, termsHash: termsHash(terms), terms, order, snapshot })
-    const refusal = refusalByState(stored) ?? refusalBySnapshot({ id, terms, order, snapshot, known })
+    const stored = await store.putOrder({ orderId: id, termsHash: termsHash(terms), terms, order, slice, snapshot })
+    const refusal = refusalByState(stored) ?? refusalBySnapshot({ id, terms, amount, snapshot, known })
     if (refusal !== undefined) return refusal
-    if (known === undefined) logger.info({ orderId: id, amount: order.amount.toString() }, 'order admitted')
-    return { status: 'admitted', orderId: id, amount: order.amount, held: freeOf(stored), claimBy: order.claimBy }
+    if (known === undefined) {
+      logger.info({ orderId: id, amount: amount.toString(), slice: slice?.slice.index }, 'order admitted')
+    }
+    return { status: 'admitted', orderId: id, amount, held: freeOf(stored), claimBy: order.claimBy }
+  }
+
+  /** A slice's id stands for it everywhere, as an order's does. */
+  function identify({ terms, order, slice }: OrderInput): { readonly id: Hex; readonly slice?: ReservedSlice } {
+    const id = orderId({ seed: chain.seed, terms, order })
+    if (slice === undefined) return { id }
+    const allocation = allocationId(id, slice.allocation)
+    return {
+      id: sliceId(allocation, slice.slice.index),
+      slice: { routedId: id, allocationId: allocation, ...slice },
+    }
   }
 
   function refusalBySnapshot(input: {
     readonly id: Hex
     readonly terms: Terms
-    readonly order: Order
+    /** What it should hold. */
+    readonly amount: bigint
     readonly snapshot: OrderSnapshot
     readonly known?: StoredOrder | undefined
   }): Refusal | undefined {
-    const { id, terms, order, snapshot, known } = input
+    const { id, terms, amount, snapshot, known } = input
     if (snapshot.state === 'missing') {
       return refuse(
         'order-not-open',
-        `Order ${id} is not open on chain ${chain.chainId.toString()} yet. Open it first.`,
+        `Order ${id} is not open on chain ${chain.chainId.toString()} yet. Open it first; a slice is to be allocated, too.`,
       )
     }
     if (snapshot.state === 'closed') return refuse('order-closed', `Order ${id} is closed on chain. Open a new order.`)
-    if (snapshot.amount !== order.amount) {
+    if (snapshot.amount !== amount) {
       return refuse(
         'order-not-open',
-        `Order ${id} locks ${snapshot.amount.toString()} base units on chain, and not ${order.amount.toString()}.`,
+        `Order ${id} locks ${snapshot.amount.toString()} base units on chain, and not ${amount.toString()}.`,
       )
     }
     if (known === undefined && snapshot.released > 0n) {
@@ -102,12 +108,12 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
   }
 
   async function refresh(order: StoredOrder): Promise<StoredOrder | Refusal> {
-    const fresh = await store.noteSnapshot(order.orderId, await chain.snapshot(order.orderId))
+    const fresh = await store.noteSnapshot(order.orderId, await chain.snapshot(order))
     return fresh ?? refuse('order-unknown', `Order ${order.orderId} is not known here.`)
   }
 
   return {
-    admit: (input) => answering('admitting an order', logger, () => admitParsed(readInput(input, ''))),
+    admit: (input) => answering('admitting an order', logger, () => admitParsed(parseOrderInput(input))),
     current: async (order) => {
       let current = order
       if (clock() - order.checkedAtMs >= policy.refreshAfterMs) {

@@ -1,7 +1,9 @@
-import { BPS, type Address, type Hex, type Order, type Terms } from '@opg/protocol'
+import { BPS, type Address, type Hex, ZERO_ADDRESS, ZERO_BYTES32, verifySliceProof } from '@opg/protocol'
 import type { AcceptedVerifier } from '../receipts/acceptedVerifier.js'
 import { verifierFor } from '../receipts/acceptedVerifier.js'
 import type { Refusal } from '../service/types.js'
+import { amountOf, evidenceKeyOf } from '../store/reservedSlice.js'
+import type { OrderInput } from './orderInput.js'
 import { refuse } from './refusal.js'
 
 /** Which orders this node works for (F2). */
@@ -23,11 +25,11 @@ export interface GatePolicy {
 /** What the terms and the order say by themselves; undefined where they fit. */
 export function refusalByTerms(
   policy: GatePolicy,
-  { terms, order, nowSeconds }: { readonly terms: Terms; readonly order: Order; readonly nowSeconds: number },
+  { input, nowSeconds }: { readonly input: OrderInput; readonly nowSeconds: number },
 ): Refusal | undefined {
-  if (terms.node !== policy.node) {
-    return refuse('wrong-node', `The order names node ${terms.node}, and this is ${policy.node}.`)
-  }
+  const { terms, order } = input
+  const misplaced = refusalByNode(policy, input)
+  if (misplaced !== undefined) return misplaced
   if (!policy.modelIds.includes(terms.modelId)) {
     return refuse('wrong-model', `The order is for model ${terms.modelId}, which is not served here.`)
   }
@@ -37,20 +39,48 @@ export function refusalByTerms(
       `The order names verifier ${terms.verifier}; this node accepts ${listOf(policy.verifiers.map((v) => v.address))}.`,
     )
   }
-  if (verifierFor(policy.verifiers, terms) === undefined) {
+  const evidenceKey = evidenceKeyOf(input)
+  if (verifierFor(policy.verifiers, { verifier: terms.verifier, evidenceKey }) === undefined) {
     const keys = policy.verifiers.filter((v) => v.address === terms.verifier).flatMap((v) => v.evidenceKeys)
     return refuse(
       'wrong-evidence-key',
-      `The order's evidenceKey is ${terms.evidenceKey}; with this verifier the node signs as ${listOf(keys)}.`,
+      `The order's evidenceKey is ${evidenceKey}; with this verifier the node signs as ${listOf(keys)}.`,
     )
   }
-  if (order.amount < policy.minAmount) {
+  const amount = amountOf(input)
+  if (amount < policy.minAmount) {
     return refuse(
       'amount-too-low',
-      `The order locks ${order.amount.toString()} base units; this node asks for at least ${policy.minAmount.toString()}.`,
+      `The order locks ${amount.toString()} base units; this node asks for at least ${policy.minAmount.toString()}.`,
     )
   }
   return refusalByTime(policy, { claimBy: order.claimBy, nowSeconds })
+}
+
+/** Whether it is this node's: by the order's terms, or by a slice that is proved to be in its allocation. */
+function refusalByNode({ node }: GatePolicy, { terms, slice: input }: OrderInput): Refusal | undefined {
+  if (input === undefined) {
+    if (terms.node === node) return undefined
+    const routed = 'The order is routed over many nodes: hand in the slice of it that is reserved for this one.'
+    const other = `The order names node ${terms.node}, and this is ${node}.`
+    return refuse('wrong-node', terms.node === ZERO_ADDRESS ? routed : other)
+  }
+  const { slice } = input
+  if (terms.node !== ZERO_ADDRESS) {
+    return refuse('wrong-node', `The order names node ${terms.node}, so it has no slices.`)
+  }
+  if (slice.node !== node) return refuse('wrong-node', `The slice is for node ${slice.node}, and this is ${node}.`)
+  if (terms.evidenceKey !== ZERO_BYTES32 && terms.evidenceKey !== slice.evidenceKey) {
+    return refuse(
+      'wrong-evidence-key',
+      `The order pins evidenceKey ${terms.evidenceKey}, and the slice names ${slice.evidenceKey}: it could never be settled.`,
+    )
+  }
+  if (verifySliceProof(input)) return undefined
+  return refuse(
+    'slice-not-proved',
+    `The proof does not lead from slice ${String(slice.index)} to the allocation's root.`,
+  )
 }
 
 /** Whether enough time is left to compute and to settle. */

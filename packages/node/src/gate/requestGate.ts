@@ -13,9 +13,9 @@ import {
 } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import type { Clock } from '../edge.js'
-import { verifierFor } from '../receipts/acceptedVerifier.js'
+import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier.js'
 import type { PaidCall, Refusal } from '../service/types.js'
-import { pinnedHash } from '../store/orderRows.js'
+import { evidenceKeyOf, pinnedHash } from '../store/reservedSlice.js'
 import type { StoredOrder } from '../store/types.js'
 import { type GatePolicy, refusalByTime } from './policy.js'
 import { refuse } from './refusal.js'
@@ -48,12 +48,6 @@ export function refusalByMeaning(
   const { call, request, order } = input
   if (request.node !== policy.node) {
     return refuse('wrong-node', `The request is signed for node ${request.node}, and this is ${policy.node}.`)
-  }
-  if (verifierFor(policy.verifiers, order.terms) === undefined) {
-    return refuse(
-      'wrong-evidence-key',
-      `This node holds no key any more for the evidence that order ${order.orderId} asks for.`,
-    )
   }
   if (order.terms.modelId !== call.modelId) {
     return refuse(
@@ -102,6 +96,18 @@ export function createSignatureCheck({
       `The request must be signed by requester ${requester} for chain ${chain.chainId.toString()} and escrow ${chain.escrow}.`,
     )
   }
+}
+
+/** How the order's receipts are signed and proved; refused where the key is lost. */
+export function liveVerifierOf(policy: GatePolicy, order: StoredOrder): AcceptedVerifier | Refusal {
+  const found = verifierFor(policy.verifiers, { verifier: order.terms.verifier, evidenceKey: evidenceKeyOf(order) })
+  return (
+    found ??
+    refuse(
+      'wrong-evidence-key',
+      `This node holds no key any more for the evidence that order ${order.orderId} asks for. Open a new order.`,
+    )
+  )
 }
 
 /** Whether it may start now. A stored answer is given without asking this. */

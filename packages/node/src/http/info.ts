@@ -24,6 +24,8 @@ export interface NodeInfo {
 }
 
 export interface VerifierInfo {
+  /** What stands there: `KeyReceiptVerifier`, `TeeReceiptVerifier`, `VoucherReceiptVerifier`, `QuorumReceiptVerifier`. */
+  readonly kind: 'key' | 'tee' | 'voucher' | 'quorum'
   readonly address: Address
   /** bytes32 each. */
   readonly evidenceKeys: readonly Hex[]
@@ -32,6 +34,8 @@ export interface VerifierInfo {
     | { readonly kind: 'ecdsa'; readonly address: Address }
     /** `publicKey`: SPKI DER in base64; its keccak256 is `teeId`. */
     | { readonly kind: 'rsa-pss'; readonly teeId: Hex; readonly publicKey: string }
+  /** Of a quorum, whose word settles: `k` of these. Their hash is the evidence key. */
+  readonly quorum?: { readonly k: number; readonly validators: readonly Address[] }
 }
 
 /** The answer of `GET /v1/info`. */

@@ -1,19 +1,9 @@
-import {
-  InvalidInputError,
-  parseBytes32,
-  parseObject,
-  parseOrder,
-  parseTerms,
-  parseUint,
-  toWire,
-  treeRoot,
-  type Hex,
-  type Order,
-  type Terms,
-} from '@opg/protocol'
+import { InvalidInputError, parseBytes32, parseUint, toWire, treeRoot, type Hex } from '@opg/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { parseOrderInput } from '../gate/orderInput.js'
 import type { PaidService } from '../service/types.js'
-import type { NodeStore } from '../store/types.js'
+import { amountOf } from '../store/reservedSlice.js'
+import type { NodeStore, StoredOrder } from '../store/types.js'
 import { HttpError, refusalAnswer } from './errors.js'
 import { parseJsonBody } from './jsonBody.js'
 import { sendError } from './sendError.js'
@@ -24,11 +14,6 @@ export type PublicBooks = Pick<NodeStore, 'order' | 'receipts'>
 /** Receipts on one page. */
 const PAGE_SIZE = 100
 
-const readOrderInput = parseObject<{ readonly terms: Terms; readonly order: Order }>({
-  terms: parseTerms,
-  order: parseOrder,
-})
-
 /** `/v1/orders`: to hand in orders, to ask for their close, and to read their books. */
 export function orderRoutes(
   app: FastifyInstance,
@@ -38,7 +23,7 @@ export function orderRoutes(
 
   app.post('/v1/orders', async (request, reply) => {
     const input = parseJsonBody(request.body)
-    readOrderInput(input, '') // here as well, so that the answer can name the member
+    parseOrderInput(input) // here as well, so that the answer can name the member
     const admission = await service.admitOrder(input)
     return admission.status === 'refused' ? sendError(reply, refusalAnswer(admission)) : reply.send(toWire(admission))
   })
@@ -61,7 +46,8 @@ export function orderRoutes(
         orderId: stored.orderId,
         chain: stored.chain,
         closing: stored.closing ?? null,
-        amount: stored.order.amount,
+        slice: sliceWire(stored),
+        amount: amountOf(stored),
         claimBy: stored.order.claimBy,
         released: stored.released,
         cumulativeFee: stored.cumulativeFee,
@@ -88,6 +74,12 @@ async function receiptsPage(
   return reply.send(
     toWire({ orderId, receiptCount, receipts, next: receipts.length > 0 && next < receiptCount ? next : null }),
   )
+}
+
+/** Where a slice comes from; null for an order of its own. */
+function sliceWire({ slice }: StoredOrder): unknown {
+  if (slice === undefined) return null
+  return { orderId: slice.routedId, allocationId: slice.allocationId, index: slice.slice.index }
 }
 
 function orderIdOf(request: FastifyRequest): Hex {

@@ -1,6 +1,5 @@
-import { concat, zeroPadValue } from 'ethers'
-import { type Address, type Hex, type Terms, ZERO_BYTES32 } from '@opg/protocol'
-import { KeyUnusableError } from '../errors.js'
+import type { Address, Hex, Settlement, SignedReceipt, Terms } from '@opg/protocol'
+import type { StoredOrder } from '../store/types.js'
 import type { EvidenceSigner } from './evidenceSigner.js'
 
 /** A verifier whose judgement this node accepts, and how it convinces it. */
@@ -10,64 +9,51 @@ export interface AcceptedVerifier {
   readonly codeHash: Hex
   /** What an order's `evidenceKey` may be: all of them are this node's own. */
   readonly evidenceKeys: readonly Hex[]
-  readonly signer: EvidenceSigner
-  /** Evidence for `settle`: `signature` is the signer's over the digest of the batch. */
-  readonly encodeEvidence: (signature: Hex) => Hex
+  /** Signs receipts; undefined where its key is lost: then nothing new is admitted. */
+  readonly signer: EvidenceSigner | undefined
+  /** Whether each request must bring its requester's voucher. */
+  readonly takesVouchers: boolean
+  /** Whether evidence comes from others, who may be slow: such settlements go after all that need nobody. */
+  readonly isRemote: boolean
+  /** What of a planned settlement can be proved to it, perhaps in another form; undefined: nothing. */
+  readonly provable: (planned: Settlement, proof: OrderProof) => Settlement | undefined
+  /** Evidence for settlements that are provable; undefined where it cannot be had now, but perhaps later. */
+  readonly prove: (batch: EvidenceBatch) => Promise<Hex | undefined>
 }
 
-interface VerifierInput {
+/** What the books hold to prove one order with. */
+export interface OrderProof {
+  readonly order: StoredOrder
+  /** The last receipt that the settlement counts; undefined where there is none. */
+  readonly lastReceipt: SignedReceipt | undefined
+}
+
+/** What one piece of evidence is about: a batch of `settle`, or one slice. */
+export interface EvidenceBatch {
+  readonly chainId: bigint
+  readonly escrow: Address
+  readonly terms: Terms
+  readonly node: Address
+  readonly evidenceKey: Hex
+  readonly settlements: readonly Settlement[]
+  /** Of each settlement, in their order. */
+  readonly proofs: readonly OrderProof[]
+  /** EIP-712 digest of the batch. */
+  readonly digest: Hex
+}
+
+/** What every verifier is made from. */
+export interface VerifierInput {
   readonly address: Address
   readonly codeHash: Hex
   readonly signer: EvidenceSigner
   readonly node: Address
 }
 
-/** Form 0 of `TeeReceiptVerifier`: one signature over the digest. */
-const FORM_DIGEST = '0x00'
-
-/**
- * `KeyReceiptVerifier`: orders may name the signer's address, or zero where the node's own key signs.
- *
- * @throws {KeyUnusableError} if the signer is no ECDSA key
- */
-export function acceptKeyVerifier({ address, codeHash, signer, node }: VerifierInput): AcceptedVerifier {
-  if (signer.signer.kind !== 'ecdsa') {
-    throw new KeyUnusableError('The evidence key of a KeyReceiptVerifier', 'an ECDSA key')
-  }
-  const isNodeKey = signer.evidenceKey === zeroPadValue(node, 32).toLowerCase()
-  return {
-    address,
-    codeHash,
-    evidenceKeys: isNodeKey ? [ZERO_BYTES32, signer.evidenceKey] : [signer.evidenceKey],
-    signer,
-    encodeEvidence: (signature) => signature,
-  }
-}
-
-/**
- * `TeeReceiptVerifier`: orders may name the teeId, or, where the registry's owner of the enclave is the node
- * (`ownsTee`), the node itself.
- *
- * @throws {KeyUnusableError} if the signer is no enclave's key
- */
-export function acceptTeeVerifier(input: VerifierInput & { readonly ownsTee: boolean }): AcceptedVerifier {
-  const { address, codeHash, signer, node, ownsTee } = input
-  const teeId = signer.evidenceKey
-  if (signer.signer.kind !== 'rsa-pss') {
-    throw new KeyUnusableError('The evidence key of a TeeReceiptVerifier', 'an RSA key')
-  }
-  return {
-    address,
-    codeHash,
-    evidenceKeys: ownsTee ? [teeId, zeroPadValue(node, 32).toLowerCase() as Hex] : [teeId],
-    signer,
-    encodeEvidence: (signature) => concat([FORM_DIGEST, teeId, signature]) as Hex,
-  }
-}
-
-/** The accepted verifier of these terms, if the evidence that they ask for is this node's own. */
-export function verifierFor(verifiers: readonly AcceptedVerifier[], terms: Terms): AcceptedVerifier | undefined {
-  return verifiers.find(
-    ({ address, evidenceKeys }) => address === terms.verifier && evidenceKeys.includes(terms.evidenceKey),
-  )
+/** The accepted verifier of an order, if the evidence that it asks for is this node's own. */
+export function verifierFor(
+  verifiers: readonly AcceptedVerifier[],
+  { verifier, evidenceKey }: { readonly verifier: Address; readonly evidenceKey: Hex },
+): AcceptedVerifier | undefined {
+  return verifiers.find(({ address, evidenceKeys }) => address === verifier && evidenceKeys.includes(evidenceKey))
 }

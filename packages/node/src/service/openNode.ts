@@ -2,16 +2,14 @@ import type { Address, Hex } from '@opg/protocol'
 import { type JsonRpcProvider, Wallet } from 'ethers'
 import { type EscrowReader, openEscrowReader } from '../chain/escrowReader.js'
 import { connectProvider } from '../chain/provider.js'
-import { knownCodeHash, ownsEnabledTee } from '../chain/verifierCode.js'
 import type { Clock, Logger, RandomBytes, Sleep } from '../edge.js'
 import { KeyUnusableError, WrongChainError } from '../errors.js'
 import type { GatePolicy } from '../gate/policy.js'
-import { type AcceptedVerifier, acceptKeyVerifier, acceptTeeVerifier } from '../receipts/acceptedVerifier.js'
-import type { EvidenceSigner } from '../receipts/evidenceSigner.js'
 import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../settle/policy.js'
 import { type Settler, createSettler } from '../settle/settler.js'
 import { openSqliteStore } from '../store/sqliteStore.js'
 import type { NodeStore } from '../store/types.js'
+import { type VerifierOptions, acceptVerifier } from './acceptVerifier.js'
 import { createPaidService } from './paidService.js'
 import { type NodeStatus, readStatus } from './status.js'
 import type { PaidService } from './types.js'
@@ -38,15 +36,6 @@ export interface NodeOptions {
   readonly random: RandomBytes
   readonly sleep: Sleep
   readonly logger: Logger
-}
-
-export interface VerifierOptions {
-  /** Which contract stands there: `KeyReceiptVerifier` takes an ECDSA signer, `TeeReceiptVerifier` an enclave's. */
-  readonly kind: 'key' | 'tee'
-  readonly address: Address
-  readonly signer: EvidenceSigner
-  /** keccak256 of its code; where left out, it must be the code that this release knows. */
-  readonly codeHash?: Hex
 }
 
 /** A node's payment core, open and ready. */
@@ -91,7 +80,10 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
     const ids = { expected: options.chainId.toString(), found: chain.chainId.toString() }
     throw new WrongChainError("The RPC's chain id", ids)
   }
-  const verifiers = await Promise.all(options.verifiers.map((verifier) => accept({ provider, node, escrow: options.escrow, verifier })))
+  const { escrow } = options
+  const verifiers = await Promise.all(
+    options.verifiers.map((verifier) => acceptVerifier({ provider, node, escrow, verifier, logger })),
+  )
   const store = await openSqliteStore({
     path: options.databasePath,
     identity: { node, escrow: options.escrow, chainId: chain.deploymentChainId },
@@ -99,7 +91,15 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
     random,
     leaseMs,
   })
-  const gatePolicy: GatePolicy = { ...DEFAULT_GATE, ...options.gate, node, verifiers, modelIds: options.modelIds }
+  // What no receipt can be signed for is only settled.
+  const live = verifiers.filter((verifier) => verifier.signer !== undefined)
+  const gatePolicy: GatePolicy = {
+    ...DEFAULT_GATE,
+    ...options.gate,
+    node,
+    verifiers: live,
+    modelIds: options.modelIds,
+  }
   const service = createPaidService({ policy: gatePolicy, store, chain, clock, logger })
   const settler = createSettler({
     store,
@@ -111,6 +111,7 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
     clock,
     sleep,
     logger,
+    laneRenewMs: leaseMs / 4,
   })
 
   async function beat(signal: AbortSignal): Promise<void> {
@@ -135,25 +136,6 @@ export async function openNode(options: NodeOptions): Promise<PaymentNode> {
       provider.destroy()
     },
   }
-}
-
-async function accept(input: {
-  readonly provider: JsonRpcProvider
-  readonly node: Address
-  readonly escrow: Address
-  readonly verifier: VerifierOptions
-}): Promise<AcceptedVerifier> {
-  const { provider, node, escrow } = input
-  const { kind, address, signer, codeHash: configured } = input.verifier
-  // The escrow is a KeyReceiptVerifier itself.
-  const keyContract = address === escrow ? 'InferenceEscrow' : 'KeyReceiptVerifier'
-  const contract = kind === 'key' ? keyContract : 'TeeReceiptVerifier'
-  const codeHash = configured ?? (await knownCodeHash(provider, { contract, address }))
-  if (kind === 'key') return acceptKeyVerifier({ address, codeHash, signer, node })
-  if (signer.signer.kind !== 'rsa-pss')
-    throw new KeyUnusableError('The evidence key of a TeeReceiptVerifier', 'an RSA key')
-  const ownsTee = await ownsEnabledTee(provider, { verifier: address, teeId: signer.signer.teeId, node })
-  return acceptTeeVerifier({ address, codeHash, signer, node, ownsTee })
 }
 
 function walletOf(privateKey: string): Wallet {

@@ -1,4 +1,4 @@
-import { type InferenceRequest, computeFee, responseHash } from '@opg/protocol'
+import { type InferenceRequest, type SignedVoucher, computeFee, responseHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import type { Clock, Logger } from '../edge.js'
 import { EvidenceKeyMissingError, ReservationLostError } from '../errors.js'
@@ -6,8 +6,15 @@ import { createCloseRequests } from '../gate/closeRequest.js'
 import { answering, createOrderGate } from '../gate/orderGate.js'
 import type { GatePolicy } from '../gate/policy.js'
 import { refuse } from '../gate/refusal.js'
-import { createSignatureCheck, readRequest, refusalByMeaning, refusalToStart } from '../gate/requestGate.js'
-import { verifierFor } from '../receipts/acceptedVerifier.js'
+import {
+  createSignatureCheck,
+  liveVerifierOf,
+  readRequest,
+  refusalByMeaning,
+  refusalToStart,
+} from '../gate/requestGate.js'
+import { checkVoucher } from '../gate/voucherGate.js'
+import type { EvidenceSigner } from '../receipts/evidenceSigner.js'
 import { signReceipt } from '../receipts/receipt.js'
 import type { NodeStore, Reservation, ReserveOutcome, StoredAnswer, StoredOrder } from '../store/types.js'
 import { runCall } from './runCall.js'
@@ -27,6 +34,7 @@ type Admitted =
       readonly reservation: Reservation
       readonly request: InferenceRequest
       readonly order: StoredOrder
+      readonly signer: EvidenceSigner
     }
   | { readonly status: 'replayed'; readonly answer: StoredAnswer }
 
@@ -51,21 +59,32 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
     if (stored?.requestId === requestId) return { status: 'replayed', answer: stored }
     if (stored !== undefined) return conflict(request)
 
+    const verifier = liveVerifierOf(policy, order)
+    if ('status' in verifier) return verifier
+    const { signer } = verifier
+    if (signer === undefined) throw new EvidenceKeyMissingError(order.orderId)
     const current = await gate.current(order)
     if ('status' in current) return current
     const late = refusalToStart(policy, { call, request, order: current, clock })
     if (late !== undefined) return late
 
+    let voucher: SignedVoucher | undefined
+    if (verifier.takesVouchers) {
+      const checked = checkVoucher(policy, { signedVoucher: call.signedVoucher, order, separator: chain.separator })
+      if ('status' in checked) return checked
+      voucher = checked
+    }
+
     const { orderId, index, maxFee } = request
-    const outcome = await store.reserve({ orderId, index, requestId, maxFee })
+    const outcome = await store.reserve({ orderId, index, requestId, maxFee, voucher })
     if (outcome.status === 'answered') return { status: 'replayed', answer: outcome.answer }
     if (outcome.status !== 'reserved') return refusalOf(outcome, request)
-    return { status: 'admitted', reservation: outcome.reservation, request, order: current }
+    return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer }
   }
 
   async function bill(
     call: PaidCall,
-    { reservation, request, order }: Extract<Admitted, { status: 'admitted' }>,
+    { reservation, request, order, signer }: Extract<Admitted, { status: 'admitted' }>,
   ): Promise<PaidAnswer> {
     const ran = await runCall(call)
     if (ran.status === 'failed') {
@@ -84,7 +103,7 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
       body,
       contentType: computed.contentType,
       sign: ({ seq, cumulativeFee }) =>
-        signReceipt(signerOf(order), {
+        signReceipt(signer, {
           separator: chain.separator,
           receipt: {
             orderId: order.orderId,
@@ -99,12 +118,6 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
         }),
     })
     return { status: 'served', body, contentType: answer.contentType, signedReceipt: answer.signedReceipt }
-  }
-
-  function signerOf(order: StoredOrder): Parameters<typeof signReceipt>[0] {
-    const verifier = verifierFor(policy.verifiers, order.terms)
-    if (verifier === undefined) throw new EvidenceKeyMissingError(order.orderId)
-    return verifier.signer
   }
 
   async function serve(call: PaidCall): Promise<PaidAnswer> {
@@ -150,6 +163,11 @@ function refusalOf(
       return refuse(
         'order-exhausted',
         `Order ${orderId} holds ${outcome.free.toString()} free base units, and this request may cost ${maxFee.toString()}. Open a new order or lower maxFee.`,
+      )
+    case 'voucher-too-low':
+      return refuse(
+        'voucher-too-low',
+        `A voucher for order ${orderId} must allow a total of ${outcome.needed.toString()} base units for this request. Sign a new one.`,
       )
     case 'closing':
       return refuse('order-closing', `Order ${orderId} is being closed (${outcome.reason}). Open a new order.`)

@@ -1,6 +1,7 @@
 import type { Address, Hex } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import { freeOf } from '../store/orderRows.js'
+import { amountOf } from '../store/reservedSlice.js'
 import type { ClosingReason, NodeStore, StoredOrder } from '../store/types.js'
 
 /** One order, as the books and the chain say. Base units. */
@@ -85,7 +86,7 @@ function statusOf(order: StoredOrder): OrderStatus {
     closing: order.closing,
     blocked: order.blocked,
     claimBy: order.order.claimBy,
-    amount: order.order.amount,
+    amount: amountOf(order),
     cumulativeFee,
     released,
     unsettled: cumulativeFee > released ? cumulativeFee - released : 0n,

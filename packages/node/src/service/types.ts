@@ -9,7 +9,8 @@ export interface PaidService {
   /**
    * Checks an order against the node's policy and the chain (N1), and remembers it. Idempotent.
    *
-   * @param input `{ terms, order }` as their JSON (`parseTerms`, `parseOrder` of `@opg/protocol`)
+   * @param input `{ terms, order }` as their JSON (`parseTerms`, `parseOrder` of `@opg/protocol`), and of a slice
+   *   `slice: { allocation, slice, proof }` beside them
    */
   admitOrder(input: unknown): Promise<OrderAdmission>
   /**
@@ -47,6 +48,11 @@ export interface PaidCall {
   readonly body: Uint8Array
   /** Parsed JSON of the `x-opg-request` header, or its raw text, or undefined where there is none. Hostile. */
   readonly signedRequest: unknown
+  /**
+   * Parsed JSON of the `x-opg-voucher` header, or its raw text, or undefined where there is none. Read where the order's
+   * verifier asks for vouchers. Hostile.
+   */
+  readonly signedVoucher?: unknown
   /** Must be the `modelId` of the order's terms. */
   readonly modelId: Hex
   /** What the fee is computed from. */
@@ -118,6 +124,7 @@ export type RefusalReason =
   | 'wrong-model'
   | 'wrong-verifier'
   | 'wrong-evidence-key'
+  | 'slice-not-proved'
   | 'share-too-low'
   | 'amount-too-low'
   | 'order-unknown'
@@ -131,6 +138,9 @@ export type RefusalReason =
   | 'request-hash-mismatch'
   | 'request-not-pinned'
   | 'signature-invalid'
+  | 'voucher-required'
+  | 'voucher-invalid'
+  | 'voucher-too-low'
   | 'max-fee-too-low'
   | 'index-conflict'
   | 'in-progress'

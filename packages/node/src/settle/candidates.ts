@@ -1,5 +1,5 @@
 import { type Hex, BPS } from '@opg/protocol'
-import { pinnedHash } from '../store/orderRows.js'
+import { amountOf, isSettledOnce, pinnedHash } from '../store/reservedSlice.js'
 import type { ClosingReason, StoredOrder } from '../store/types.js'
 import type { SettlePolicy } from './policy.js'
 
@@ -13,7 +13,7 @@ export interface Candidate {
   readonly isUrgent: boolean
 }
 
-/** Candidates of one `Terms`, which one transaction can settle. */
+/** Candidates that one transaction can settle: orders of one `Terms`, or slices of one allocation. */
 export interface Group {
   readonly candidates: readonly Candidate[]
 }
@@ -37,7 +37,7 @@ export function candidateOf(order: StoredOrder, policy: SettlePolicy, moment: Mo
   const unsettled = order.cumulativeFee > order.released ? order.cumulativeFee - order.released : 0n
   const close = closingReason(order, policy, moment)
   const canClose = close !== undefined && order.reservations === 0
-  if (!canClose && (unsettled === 0n || pinnedHash(order.order) !== undefined)) return undefined
+  if (!canClose && (unsettled === 0n || isSettledOnce(order))) return undefined
 
   const netBps = BPS - order.networkBps - order.royaltyBps - order.terms.facilitatorBps
   const waitedMs = moment.nowMs - (order.unsettledSinceMs ?? moment.nowMs)
@@ -53,7 +53,7 @@ function closingReason(order: StoredOrder, policy: SettlePolicy, moment: Moment)
   if (order.closing !== undefined) return order.closing
   if (order.receiptCount === 0n) return undefined
   if (pinnedHash(order.order) !== undefined) return 'single'
-  if (order.order.amount - order.cumulativeFee < policy.minUsefulRest) return 'exhausted'
+  if (amountOf(order) - order.cumulativeFee < policy.minUsefulRest) return 'exhausted'
   if (isNear(order.order.claimBy, policy, moment)) return 'expiring'
   const { idleCloseSeconds } = policy
   const isIdle = idleCloseSeconds !== undefined && moment.nowMs - order.activeAtMs >= idleCloseSeconds * 1000
@@ -64,14 +64,15 @@ function isNear(claimBy: number, policy: SettlePolicy, { chainSeconds }: Moment)
   return claimBy - chainSeconds <= policy.closeBeforeClaimBySeconds
 }
 
-/** Splits candidates into what single transactions take: one `Terms` each, within the batch's limits, nearest first. */
+/** Splits candidates into what single transactions take: one `Terms` or one allocation each, within the batch's limits, nearest first. */
 export function groupsOf(candidates: readonly Candidate[], policy: SettlePolicy): readonly Group[] {
-  const byTerms = new Map<Hex, Candidate[]>()
+  const byKind = new Map<Hex, Candidate[]>()
   for (const candidate of [...candidates].sort((a, b) => a.order.order.claimBy - b.order.order.claimBy)) {
-    const { termsHash } = candidate.order
-    byTerms.set(termsHash, [...(byTerms.get(termsHash) ?? []), candidate])
+    const { termsHash, slice } = candidate.order
+    const kind = slice?.allocationId ?? termsHash
+    byKind.set(kind, [...(byKind.get(kind) ?? []), candidate])
   }
-  return [...byTerms.values()].flatMap((all) => split(all, policy))
+  return [...byKind.values()].flatMap((all) => split(all, policy))
 }
 
 function split(candidates: readonly Candidate[], policy: SettlePolicy): readonly Group[] {

@@ -3,7 +3,19 @@ import type { Address, Hex } from '@opg/protocol'
 import type { TransactionReceipt } from 'ethers'
 import type { Booking, OutboxEntry, RowOutcome } from '../store/outboxTypes.js'
 
-const SKIP_REASONS = ['none', 'unknown', 'closed', 'late', 'overdrawn', 'stale', 'not-single']
+/** `SkipReason` of the escrow, by number. */
+const SKIP_REASONS = [
+  'none',
+  'unknown',
+  'closed',
+  'late',
+  'overdrawn',
+  'stale',
+  'not-single',
+  'not-payable',
+  'wrong-key',
+  'refused',
+]
 
 const escrowInterface = InferenceEscrow__factory.createInterface()
 
@@ -21,19 +33,25 @@ export function bookingOf(entry: OutboxEntry, receipt: TransactionReceipt, escro
 }
 
 function outcomeOf(entry: OutboxEntry, event: ReturnType<typeof escrowInterface.parseLog>): RowOutcome | undefined {
-  const orderId = event?.args[0] as unknown
-  const row = entry.settlements.find((settlement) => settlement.orderId === orderId)
-  if (event === null || row === undefined) return undefined
+  if (event === null) return undefined
+  const members = event.args.toObject() as Readonly<Record<string, unknown>>
+  const id = event.name === 'SliceSettled' ? members['sliceId'] : members['orderId']
+  const row = entry.settlements.find((settlement) => settlement.orderId === id)
+  if (row === undefined) return undefined
   if (event.name === 'OrderSettled') {
-    const { cumulativeFee, closed } = event.args.toObject() as { cumulativeFee: bigint; closed: boolean }
-    return { orderId: row.orderId, outcome: 'settled', settled: true, closed, cumulativeFee }
+    // It was settled as it was asked for, so it is closed where that was asked for.
+    const { orderId, close: closed } = row
+    return { orderId, outcome: 'settled', settled: true, closed, cumulativeFee: members['cumulativeFee'] as bigint }
+  }
+  if (event.name === 'SliceSettled') {
+    const cumulativeFee = members['fee'] as bigint
+    return { orderId: row.orderId, outcome: 'settled', settled: true, closed: true, cumulativeFee }
   }
   if (event.name === 'OrderReleased') {
     return { orderId: row.orderId, outcome: 'released', settled: true, closed: true, cumulativeFee: row.cumulativeFee }
   }
   if (event.name === 'RowSkipped') {
-    const { reason } = event.args.toObject() as { reason: bigint }
-    const outcome = SKIP_REASONS[Number(reason)] ?? 'unknown'
+    const outcome = SKIP_REASONS[Number(members['reason'])] ?? 'unknown'
     return { orderId: row.orderId, outcome, settled: false, closed: false, cumulativeFee: 0n }
   }
   return undefined

@@ -3,7 +3,7 @@ import type { EscrowReader } from '../chain/escrowReader.js'
 import type { GasFees, Sender } from '../chain/sender.js'
 import type { Clock, Logger } from '../edge.js'
 import type { LaneLease, OutboxEntry, OutboxKind } from '../store/outboxTypes.js'
-import type { NodeStore } from '../store/types.js'
+import type { NodeStore, StoredOrder } from '../store/types.js'
 import { bookingOf } from './events.js'
 import type { SettlePolicy } from './policy.js'
 
@@ -21,6 +21,8 @@ export interface OutboxCall {
   readonly kind: OutboxKind
   readonly data: Hex
   readonly settlements: readonly Settlement[]
+  /** Where given, it is used as it is; otherwise it is estimated. */
+  readonly gasLimit?: bigint
 }
 
 export interface OutboxDependencies {
@@ -33,6 +35,8 @@ export interface OutboxDependencies {
 }
 
 const BPS = 10_000n
+/** Why a row is passed over that may be taken another time: the state was another, or the verifier had too little gas. */
+const PASSING: readonly string[] = ['stale', 'unknown', 'refused']
 /** What chains say of a transaction that they have, in their pool or mined: no news to anybody. */
 const KNOWN_ALREADY = /already (known|imported)|known transaction|nonce (too low|has already been used)/i
 
@@ -40,15 +44,12 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
   /** Problems that were logged: a transaction that is not taken is sent again at every look. */
   const said = new Set<string>()
 
-  async function submit(lease: LaneLease, { kind, data, settlements }: OutboxCall): Promise<OutboxEntry | undefined> {
-    const estimate = await sender.estimate(data)
-    if (estimate.status === 'refused') {
-      logger.error({ kind, rows: settlements.length, detail: estimate.detail }, 'the chain would not take this')
-      return undefined
-    }
+  async function submit(lease: LaneLease, call: OutboxCall): Promise<OutboxEntry | undefined> {
+    const { kind, data, settlements } = call
+    const gasLimit = call.gasLimit ?? (await estimatedGas(call))
+    if (gasLimit === undefined) return undefined
     const [fees, pooled, pending] = await Promise.all([sender.fees(), sender.nextNonce(), store.pendingEntries()])
     const nonce = Math.max(pooled, ...pending.map((entry) => entry.nonce + 1))
-    const gasLimit = estimate.gas + (estimate.gas * policy.gasMarginBps) / BPS
     const { raw, hash } = await sender.sign({ ...fees, nonce, data, gasLimit })
     // On the disk before it is on the wire: whatever happens now, it is this transaction that is sent again.
     const entry = await store.recordEntry(lease, {
@@ -61,6 +62,13 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
     })
     await broadcast(entry)
     return entry
+  }
+
+  async function estimatedGas({ kind, data, settlements }: OutboxCall): Promise<bigint | undefined> {
+    const estimate = await sender.estimate(data)
+    if (estimate.status === 'estimated') return withMargin(estimate.gas, policy)
+    logger.error({ kind, rows: settlements.length, detail: estimate.detail }, 'the chain would not take this')
+    return undefined
   }
 
   async function broadcast(entry: OutboxEntry): Promise<void> {
@@ -134,14 +142,19 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
     { orderId, outcome }: { readonly orderId: Hex; readonly outcome: string },
   ): Promise<void> {
     logger.error({ orderId, outcome }, 'the escrow passed over an order')
-    const order = await store.noteSnapshot(orderId, await chain.snapshot(orderId))
-    if (order?.chain === 'open' && outcome !== 'stale' && outcome !== 'unknown') {
+    const order = await reread(orderId)
+    if (order?.chain === 'open' && !PASSING.includes(outcome)) {
       await store.blockOrder(lease, { orderId, reason: outcome })
     }
   }
 
   async function rereadOrders(entry: OutboxEntry): Promise<void> {
-    for (const { orderId } of entry.settlements) await store.noteSnapshot(orderId, await chain.snapshot(orderId))
+    for (const { orderId } of entry.settlements) await reread(orderId)
+  }
+
+  async function reread(orderId: Hex): Promise<StoredOrder | undefined> {
+    const known = await store.order(orderId)
+    return known === undefined ? undefined : store.noteSnapshot(orderId, await chain.snapshot(known))
   }
 
   async function checkReorgs(lease: LaneLease): Promise<void> {
@@ -156,6 +169,11 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
   }
 
   return { submit, follow, checkReorgs }
+}
+
+/** An estimate, and a little more. */
+export function withMargin(gas: bigint, { gasMarginBps }: SettlePolicy): bigint {
+  return gas + (gas * gasMarginBps) / BPS
 }
 
 /** At least an eighth more than before, as nodes ask of a replacement. */

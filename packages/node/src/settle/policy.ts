@@ -18,6 +18,8 @@ export interface SettlePolicy {
   readonly minUsefulRest: bigint
   /** The node's credit, in base units, from which on it is claimed along with a settlement; undefined never. */
   readonly claimThreshold: bigint | undefined
+  /** Gas that the verifier may spend on one slice: what it does not spend is not paid for. */
+  readonly gasPerSlice: bigint
   /** Blocks that must stand on a transaction, its own included, before it is booked. */
   readonly confirmations: number
   /** So many blocks back, what was booked is checked against reorgs. */
@@ -38,6 +40,7 @@ export const DEFAULT_SETTLE_POLICY: SettlePolicy = {
   idleCloseSeconds: undefined,
   minUsefulRest: 1n,
   claimThreshold: undefined,
+  gasPerSlice: 200_000n,
   confirmations: 1,
   reorgDepth: 64,
   gasMarginBps: 500n,

@@ -2,15 +2,17 @@ import type { EscrowReader } from '../chain/escrowReader.js'
 import { type TransactionSigner, createSender } from '../chain/sender.js'
 import type { Clock, Logger, Sleep } from '../edge.js'
 import { ChainUnavailableError, LaneLostError, OrderNotReleasableError } from '../errors.js'
-import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier.js'
+import type { AcceptedVerifier } from '../receipts/acceptedVerifier.js'
 import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
 import type { NodeStore, StoredOrder } from '../store/types.js'
 import type { Address, Hex } from '@opg/protocol'
 import type { JsonRpcProvider } from 'ethers'
-import { claimCall, releaseCall, settleCall } from './calls.js'
+import { claimCall } from './calls.js'
 import { type Candidate, type Group, candidateOf, groupsOf, isWorthwhile } from './candidates.js'
 import { createOutbox } from './outbox.js'
 import type { SettlePolicy } from './policy.js'
+import { createSliceSender } from './sliceSender.js'
+import { createSubmitter } from './submitter.js'
 
 /** What one pass did. */
 export type SettleReport =
@@ -33,8 +35,8 @@ export interface Settler {
   /** Pays the node's credit out if it is at least `threshold` base units (1 where left out). */
   claim(options?: { readonly threshold?: bigint }): Promise<OutboxEntry | undefined>
   /**
-   * Gives an order back to its payer without evidence (F6). Fees that are not settled yet are given up, so it is
-   * refused while there are any, unless `forgoFees`.
+   * Gives an order back to its payer without evidence (F6), or settles a slice for nothing. Fees that are not settled
+   * yet are given up, so it is refused while there are any, unless `forgoFees`.
    *
    * @throws {OrderNotReleasableError}
    */
@@ -54,16 +56,21 @@ export interface SettlerOptions {
   readonly clock: Clock
   readonly sleep: Sleep
   readonly logger: Logger
+  /** While others are waited for, the lane is renewed so often. */
+  readonly laneRenewMs?: number
 }
 
+const DEFAULT_LANE_RENEW_MS = 2_000
 const POLL_MS = 250
 const READS_AT_ONCE = 20
 
 export function createSettler(options: SettlerOptions): Settler {
-  const { store, chain, policy, clock, sleep, logger, verifiers } = options
+  const { store, chain, policy, clock, sleep, logger, verifiers, laneRenewMs = DEFAULT_LANE_RENEW_MS } = options
   const node = options.signer.address as Address
   const sender = createSender({ ...options, chainId: chain.chainId, to: chain.escrow })
   const outbox = createOutbox({ store, chain, sender, policy, clock, logger })
+  const slices = createSliceSender({ sender, outbox, policy, logger })
+  const submitter = createSubmitter({ store, chain, verifiers, node, policy, outbox, slices, logger, keepingLane })
   let turn: Promise<unknown> = Promise.resolve()
 
   /** One at a time in this process, and by the lane over all processes. */
@@ -81,14 +88,31 @@ export function createSettler(options: SettlerOptions): Settler {
     return next
   }
 
+  /** Renews the lane while `work` waits for somebody else. */
+  async function keepingLane<T>(work: () => Promise<T>): Promise<T> {
+    const done = new AbortController()
+    const renewing = (async () => {
+      for (;;) {
+        await sleep(laneRenewMs, done.signal)
+        if (done.signal.aborted) return
+        await store.holdLane()
+      }
+    })()
+    try {
+      return await work()
+    } finally {
+      done.abort()
+      await renewing
+    }
+  }
+
   async function pass(lease: LaneLease, force: boolean): Promise<Extract<SettleReport, { status: 'done' }>> {
     await outbox.checkReorgs(lease)
     const booked = [...(await outbox.follow(lease))]
     const submitted: OutboxEntry[] = []
     for (const group of await worthwhileGroups(force)) {
       await store.holdLane() // renews: a pass over many batches takes its time
-      const entry = await submitGroup(lease, group)
-      if (entry !== undefined) submitted.push(entry)
+      submitted.push(...(await submitter.submit(lease, group)))
     }
     if (submitted.length > 0) booked.push(...(await outbox.follow(lease)))
     return { status: 'done', submitted, booked, pending: (await store.pendingEntries()).length }
@@ -111,36 +135,19 @@ export function createSettler(options: SettlerOptions): Settler {
     }
     if (candidates.length === 0) return []
     const { maxFeePerGas } = await sender.fees()
-    return groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+    const groups = groupsOf(candidates, policy).filter((group) => force || isWorthwhile(group, policy, maxFeePerGas))
+    return [...groups.filter((group) => !isRemote(group)), ...groups.filter(isRemote)]
+  }
+
+  /** Whether others must sign for it, for whom nobody else shall wait. */
+  function isRemote({ candidates }: Group): boolean {
+    const address = candidates[0]?.order.terms.verifier
+    return verifiers.some((verifier) => verifier.isRemote && verifier.address === address)
   }
 
   /** Not to pay gas for an order that somebody closed, or that a reorg took. */
-  async function reread({ orderId }: StoredOrder): Promise<StoredOrder | undefined> {
-    return store.noteSnapshot(orderId, await chain.snapshot(orderId))
-  }
-
-  async function submitGroup(lease: LaneLease, { candidates }: Group): Promise<OutboxEntry | undefined> {
-    const terms = candidates[0]?.order.terms
-    const verifier = terms === undefined ? undefined : verifierFor(verifiers, terms)
-    if (terms === undefined || verifier === undefined) {
-      logger.error({ verifier: terms?.verifier, evidenceKey: terms?.evidenceKey }, 'no key for this evidence')
-      return undefined
-    }
-    const settlements = await store.planSettlements(
-      lease,
-      candidates.map(({ order, close }) => ({ orderId: order.orderId, close })),
-    )
-    if (settlements.length === 0) return undefined
-    const orders = candidates.map(({ order }) => order)
-    const withClaim = await isWorthClaiming(candidates)
-    const data = settleCall({ orders, settlements, verifier, separator: chain.separator, withClaim })
-    return outbox.submit(lease, { kind: 'settle', data, settlements })
-  }
-
-  async function isWorthClaiming(candidates: readonly Candidate[]): Promise<boolean> {
-    if (policy.claimThreshold === undefined) return false
-    const coming = candidates.reduce((sum, { netFees }) => sum + netFees, 0n)
-    return coming + (await chain.credits(node)) >= policy.claimThreshold
+  async function reread(order: StoredOrder): Promise<StoredOrder | undefined> {
+    return store.noteSnapshot(order.orderId, await chain.snapshot(order))
   }
 
   async function releasable(orderId: Hex, forgoFees: boolean): Promise<StoredOrder> {
@@ -183,10 +190,7 @@ export function createSettler(options: SettlerOptions): Settler {
     release: (orderId, { forgoFees = false } = {}) =>
       inLane(async (lease) => {
         const order = await releasable(orderId, forgoFees)
-        const { receiptCount, released } = order
-        // The row is for the books only: nothing of it is signed or settled.
-        const row = { orderId, cumulativeFee: released, receiptsRoot: orderId, receiptCount, close: true }
-        const entry = await outbox.submit(lease, { kind: 'release', data: releaseCall(order), settlements: [row] })
+        const entry = await submitter.giveBack(lease, order)
         await outbox.follow(lease)
         return entry
       }),

@@ -1,4 +1,13 @@
-import { type Hex, EMPTY_TREE, packTree, parseOrder, parseTerms, toWire, unpackTree, ZERO_BYTES32 } from '@opg/protocol'
+import {
+  type Hex,
+  EMPTY_TREE,
+  packTree,
+  parseOrder,
+  parseSignedVoucher,
+  parseTerms,
+  toWire,
+  unpackTree,
+} from '@opg/protocol'
 import type { Order, Terms } from '@opg/protocol'
 import {
   type Database,
@@ -11,6 +20,7 @@ import {
   optionalText,
   text,
 } from './database.js'
+import { type ReservedSlice, amountOf, parseReservedSlice } from './reservedSlice.js'
 import type { ClosingReason, OrderSnapshot, StoredOrder } from './types.js'
 
 /** All functions here run inside a transaction of their caller. */
@@ -33,20 +43,22 @@ export function insertOrder(
     readonly termsHash: Hex
     readonly terms: Terms
     readonly order: Order
+    readonly slice?: ReservedSlice | undefined
     readonly snapshot: OrderSnapshot
     readonly nowMs: number
   },
 ): void {
   const { snapshot, nowMs } = input
   database.run(
-    `INSERT INTO orders (order_id, terms_hash, terms, body, network_bps, royalty_bps, chain, released, checked_at_ms,
-       tree, active_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO orders (order_id, terms_hash, terms, body, slice, network_bps, royalty_bps, chain, released,
+       checked_at_ms, tree, active_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     [
       input.orderId,
       input.termsHash,
       JSON.stringify(toWire(input.terms)),
       JSON.stringify(toWire(input.order)),
+      input.slice === undefined ? null : JSON.stringify(toWire(input.slice)),
       snapshot.networkBps,
       snapshot.royaltyBps,
       snapshot.state,
@@ -102,11 +114,6 @@ export function markClosing(database: Database, orderId: Hex, reason: ClosingRea
   database.run('UPDATE orders SET closing = COALESCE(closing, ?) WHERE order_id = ?', [reason, orderId])
 }
 
-/** Whether the order pays for one request only, and for which. */
-export function pinnedHash(order: Order): Hex | undefined {
-  return order.job.requestHash === ZERO_BYTES32 ? undefined : order.job.requestHash
-}
-
 function orderOf(database: Database, row: Row): StoredOrder {
   const orderId = hex(row, 'order_id')
   const reservations = database.all('SELECT max_fee FROM reservations WHERE order_id = ?', [orderId])
@@ -117,6 +124,8 @@ function orderOf(database: Database, row: Row): StoredOrder {
     termsHash: hex(row, 'terms_hash'),
     terms: parseTerms(terms),
     order: parseOrder(order),
+    slice: optionalJson(row, 'slice', parseReservedSlice),
+    voucher: optionalJson(row, 'voucher', parseSignedVoucher),
     networkBps: integer(row, 'network_bps'),
     royaltyBps: integer(row, 'royalty_bps'),
     chain: text(row, 'chain') as StoredOrder['chain'],
@@ -135,9 +144,21 @@ function orderOf(database: Database, row: Row): StoredOrder {
   }
 }
 
+function optionalJson<T>(row: Row, column: string, parse: (value: unknown, field: string) => T): T | undefined {
+  const json = optionalText(row, column)
+  if (json === undefined) return undefined
+  const value: unknown = JSON.parse(json)
+  return parse(value, column)
+}
+
 /** Base units of an order that are free for new requests: `amount - max(cumulative, released) - reservations`. */
 export function freeOf(order: StoredOrder): bigint {
-  const spent = order.cumulativeFee > order.released ? order.cumulativeFee : order.released
-  const free = order.order.amount - spent - order.reserved
+  const free = amountOf(order) - committedOf(order)
   return free > 0n ? free : 0n
+}
+
+/** Base units of an order that are spent or reserved: `max(cumulative, released) + reservations`. */
+export function committedOf(order: StoredOrder): bigint {
+  const spent = order.cumulativeFee > order.released ? order.cumulativeFee : order.released
+  return spent + order.reserved
 }

@@ -1,8 +1,9 @@
 import { type Hex, type Settlement, parseSettlement, toWire, treeRoot } from '@opg/protocol'
 import { LaneLostError, StoreError } from '../errors.js'
 import { type Database, type Row, amount, hex, integer, optionalInteger, text } from './database.js'
-import { markClosing, noteUnsettled, pinnedHash, readOrder } from './orderRows.js'
+import { markClosing, noteUnsettled, readOrder } from './orderRows.js'
 import type { Booking, LaneLease, OutboxAttempt, OutboxEntry, OutboxKind, PlanWish, RowOutcome } from './outboxTypes.js'
+import { isSettledOnce } from './reservedSlice.js'
 
 /** All functions here run inside a transaction of their caller. */
 
@@ -37,8 +38,8 @@ export function planRows(database: Database, wishes: readonly PlanWish[]): reado
     // Only an order that nothing runs on may be closed: a receipt after the signed close could never be settled.
     const canClose = close !== undefined && order.reservations === 0
     const isNew = order.cumulativeFee > order.released
-    // An order for one request takes nothing but its close.
-    if (!canClose && (!isNew || pinnedHash(order.order) !== undefined)) return []
+    // What is settled once takes nothing but its close.
+    if (!canClose && (!isNew || isSettledOnce(order))) return []
     if (canClose) markClosing(database, orderId, close)
     return [
       {

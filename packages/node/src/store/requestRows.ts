@@ -2,7 +2,8 @@ import { type Hex, appendLeaf, packTree, parseSignedReceipt, toWire } from '@opg
 import type { SignedReceipt } from '@opg/protocol'
 import { FeeOverReservationError, ReservationLostError } from '../errors.js'
 import { type Database, type Row, amount, bytes, hex, text } from './database.js'
-import { freeOf, noteUnsettled, pinnedHash, readOrder } from './orderRows.js'
+import { committedOf, freeOf, noteUnsettled, readOrder } from './orderRows.js'
+import { pinnedHash } from './reservedSlice.js'
 import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, StoredAnswer, StoredOrder } from './types.js'
 
 /** All functions here run inside a transaction of their caller. */
@@ -43,7 +44,7 @@ export function reserveRow(
   ])
   if (running !== undefined) return { status: text(running, 'request_id') === requestId ? 'in-progress' : 'conflict' }
 
-  const refusal = refusalOf(order, maxFee)
+  const refusal = refusalOf(order, maxFee) ?? keepVoucher(database, { order, request })
   if (refusal !== undefined) return refusal
   database.run(
     'INSERT INTO reservations (order_id, idx, request_id, max_fee, fence, owner) VALUES (?, ?, ?, ?, ?, ?)',
@@ -61,6 +62,25 @@ function refusalOf(order: StoredOrder, maxFee: bigint): ReserveOutcome | undefin
   }
   const free = freeOf(order)
   return maxFee > free ? { status: 'exhausted', free } : undefined
+}
+
+/** Keeps the higher voucher, in the transaction that reserves; or says what it had to allow. */
+function keepVoucher(
+  database: Database,
+  { order, request }: { readonly order: StoredOrder; readonly request: ReservationRequest },
+): ReserveOutcome | undefined {
+  const { voucher: fresh, maxFee } = request
+  if (fresh === undefined) return undefined
+  const kept = order.voucher?.voucher.maxCumulativeFee ?? -1n
+  const isHigher = fresh.voucher.maxCumulativeFee > kept
+  const allowed = isHigher ? fresh.voucher.maxCumulativeFee : kept
+  const needed = committedOf(order) + maxFee
+  if (allowed < needed) return { status: 'voucher-too-low', needed }
+  if (isHigher) {
+    const json = JSON.stringify(toWire(fresh))
+    database.run('UPDATE orders SET voucher = ? WHERE order_id = ?', [json, order.orderId])
+  }
+  return undefined
 }
 
 export function commitRow(

@@ -2,18 +2,19 @@ import { WrongChainError } from '../errors.js'
 import { type Database, text } from './database.js'
 import type { BooksIdentity } from './types.js'
 
+const VERSION = 'schema version'
 /** Goes up with every change of the tables. */
-const SCHEMA_VERSION = '1'
+const SCHEMA_VERSION = 2
 
 // STRICT, so that no amount can become a number on its way. `owner` is one opened handle of one process.
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
   CREATE TABLE IF NOT EXISTS orders (
     order_id TEXT PRIMARY KEY,
     terms_hash TEXT NOT NULL,
     terms TEXT NOT NULL,
     body TEXT NOT NULL,
+    slice TEXT,
+    voucher TEXT,
     network_bps INTEGER NOT NULL,
     royalty_bps INTEGER NOT NULL,
     chain TEXT NOT NULL,
@@ -88,19 +89,39 @@ const TABLES = `
   CREATE INDEX IF NOT EXISTS attempts_by_entry ON attempts (entry_id, signed_at_ms);
 `
 
+/** What leads from each version to the next: position 0 from version 1 to 2. */
+const MIGRATIONS: readonly string[] = [
+  // Slices of routed orders, and vouchers.
+  'ALTER TABLE orders ADD COLUMN slice TEXT; ALTER TABLE orders ADD COLUMN voucher TEXT;',
+]
+
 /**
- * Makes the tables where they are not there yet, and ties the file to its node.
+ * Makes the tables where they are not there yet, brings those of an earlier version up to date, and ties the file to
+ * its node. All of it or nothing: it is one transaction.
  *
- * @throws {WrongChainError} if it is the file of another node, escrow or chain, or of another version
+ * @throws {WrongChainError} if it is the file of another node, escrow or chain, or of a later version
  */
 export async function prepareSchema(database: Database, identity: BooksIdentity): Promise<void> {
   await database.write('making the tables', () => {
+    database.script('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT')
+    for (let version = versionOf(database); version < SCHEMA_VERSION; version++) {
+      const migration = MIGRATIONS[version - 1]
+      if (migration === undefined) break // no version that ever was: refused below
+      database.script(migration)
+      database.run('UPDATE meta SET value = ? WHERE name = ?', [String(version + 1), VERSION])
+    }
     database.script(TABLES)
-    bind(database, { name: 'schema version', value: SCHEMA_VERSION })
+    bind(database, { name: VERSION, value: String(SCHEMA_VERSION) })
     bind(database, { name: 'node', value: identity.node })
     bind(database, { name: 'escrow', value: identity.escrow })
     bind(database, { name: 'chain id', value: identity.chainId.toString() })
   })
+}
+
+/** The file's version; the present one where it is new. */
+function versionOf(database: Database): number {
+  const row = database.get('SELECT value FROM meta WHERE name = ?', [VERSION])
+  return row === undefined ? SCHEMA_VERSION : Number(text(row, 'value'))
 }
 
 function bind(database: Database, { name, value }: { readonly name: string; readonly value: string }): void {

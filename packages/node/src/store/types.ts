@@ -1,5 +1,6 @@
-import type { Address, Hex, MerkleTree, Order, SignedReceipt, Terms } from '@opg/protocol'
+import type { Address, Hex, MerkleTree, Order, SignedReceipt, SignedVoucher, Terms } from '@opg/protocol'
 import type { OutboxStore } from './outboxTypes.js'
+import type { ReservedSlice } from './reservedSlice.js'
 
 /** What the chain said of an order. */
 export interface OrderSnapshot {
@@ -18,12 +19,16 @@ export interface OrderSnapshot {
 /** Why nothing more is admitted to an order. */
 export type ClosingReason = 'requested' | 'expiring' | 'exhausted' | 'single' | 'idle' | 'released'
 
-/** An order in the node's books. */
+/** An order, or a slice of a routed one, in the node's books. */
 export interface StoredOrder {
+  /** The slice's id, where it is one: it stands wherever an order's would. */
   readonly orderId: Hex
   readonly termsHash: Hex
   readonly terms: Terms
   readonly order: Order
+  readonly slice: ReservedSlice | undefined
+  /** The highest voucher that came with a request, where the verifier asks for vouchers. */
+  readonly voucher: SignedVoucher | undefined
   readonly networkBps: number
   readonly royaltyBps: number
   /** What the chain said last. */
@@ -59,6 +64,8 @@ export interface ReservationRequest {
   readonly requestId: Hex
   /** Base units. */
   readonly maxFee: bigint
+  /** The requester's consent to a total, checked. Where given, it or one before it must cover this request too. */
+  readonly voucher?: SignedVoucher | undefined
 }
 
 /** The right to run one request, and to bill at most `maxFee` for it. */
@@ -85,6 +92,8 @@ export type ReserveOutcome =
   | { readonly status: 'conflict' }
   /** `free`: base units that are left for new requests. */
   | { readonly status: 'exhausted'; readonly free: bigint }
+  /** `needed`: the total, in base units, that a voucher must allow for this request. */
+  | { readonly status: 'voucher-too-low'; readonly needed: bigint }
   | { readonly status: 'closing'; readonly reason: ClosingReason }
   | { readonly status: 'not-open' }
   | { readonly status: 'unknown' }
@@ -122,6 +131,7 @@ export interface NodeStore extends OutboxStore {
     readonly termsHash: Hex
     readonly terms: Terms
     readonly order: Order
+    readonly slice?: ReservedSlice | undefined
     readonly snapshot: OrderSnapshot
   }): Promise<StoredOrder>
   /** Notes what the chain says of a known order now. */
@@ -133,8 +143,9 @@ export interface NodeStore extends OutboxStore {
   /** The stored answer of `index`, whatever request it was for. */
   answer(orderId: Hex, index: bigint): Promise<StoredAnswer | undefined>
   /**
-   * Reserves `maxFee` if `max(cumulative, released) + reservations + maxFee` fits the order. An order for one request
-   * takes one reservation, and none after its receipt.
+   * Reserves `maxFee` if `max(cumulative, released) + reservations + maxFee` fits the order, and the highest voucher
+   * where there is one, which is kept in the same transaction. An order for one request takes one reservation, and none
+   * after its receipt.
    */
   reserve(request: ReservationRequest): Promise<ReserveOutcome>
   /**

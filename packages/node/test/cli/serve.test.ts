@@ -247,6 +247,39 @@ describe('opg-node serve', () => {
     expect(bad.stderr).toContain('--close')
   })
 
+  it('release gives an unused order back, and one with fees only where they are forgone (F6)', async () => {
+    const unused = await open('languages')
+    const released = await command(['release', unused.orderId, '--json'])
+    expect(released).toMatchObject({ exitCode: 0 })
+    expect(JSON.parse(released.stdout)).toEqual({ orderId: unused.orderId, chain: 'closed', released: '0' })
+    const used = await open('languages')
+    await used.pay('/v1/infer', TEXT)
+    expect(await command(['release', used.orderId])).toMatchObject({ exitCode: 4 })
+    expect(await orderOf(used.orderId)).toMatchObject({ chain: 'open', closing: null })
+    const forgone = await command(['release', used.orderId, '--forgo-fees'])
+    expect(forgone).toMatchObject({ exitCode: 0, stdout: `Released ${used.orderId}.\n` })
+    expect(await orderOf(used.orderId)).toMatchObject({ chain: 'closed', released: '0' })
+    expect(await command(['release', used.orderId])).toMatchObject({ exitCode: 4 }) // closed
+    expect(await command(['release', `0x${'12'.repeat(32)}`])).toMatchObject({ exitCode: 4 })
+    expect(await command(['release', '0x12'])).toMatchObject({ exitCode: 2 })
+  })
+
+  it('settle settles what a lost enclave signed, without its key, and can do nothing while it is not told of it', async () => {
+    const order = await open('languages')
+    const response = await order.pay('/v1/infer', TEXT)
+    const { receipt, signer } = decodeReceiptHeader(response.headers.get('x-opg-receipt'))
+    if (signer.kind !== 'rsa-pss') throw new TypeError('no enclave')
+    const { OPG_NODE_TEE_KEY_FILE: _, ...rest } = files.environment
+    const keyless = await runToEnd(['settle', '--json'], rest)
+    expect(keyless.exitCode).toBe(4)
+    const lost = { ...rest, OPG_NODE_LOST_TEE_IDS: JSON.stringify([signer.teeId]) }
+    const settled = await runToEnd(['settle', '--json'], lost)
+    expect(settled.exitCode).toBe(0)
+    const { released, closed } = await devnet.contracts.escrow.orders(order.orderId)
+    expect({ released, closed }).toEqual({ released: receipt.fee, closed: false })
+    said.push(keyless.stderr, settled.stderr)
+  })
+
   it('SIGTERM: what runs is answered, the process ends with 0, and its books are there for the next', async () => {
     let speakNow = (): void => undefined
     llm.behave(async (response, seen) => {

@@ -14,7 +14,7 @@ const COMMANDS = ['serve', 'status', 'settle', 'claim']
 
 describe('opg-node', () => {
   describe('without a configuration', () => {
-    it.each([[['--help']], ...COMMANDS.map((command) => [[command, '--help']])])(
+    it.each([[['--help']], ...[...COMMANDS, 'release'].map((command) => [[command, '--help']])])(
       '%j: 0, and help on stdout',
       async (args) => {
         const { exitCode, stdout, stderr } = await runToEnd(args, {})
@@ -39,6 +39,8 @@ describe('opg-node', () => {
       [['settle', '--wait-seconds', '1.5']],
       [['settle', '--close']],
       [['serve', '--private-key', '0x12']],
+      [['release']],
+      [['release', '0x12', '0x13']],
     ])('%j: 2, and nothing on stdout', async (args) => {
       const { exitCode, stdout, stderr } = await runToEnd(args, {})
       expect(exitCode).toBe(2)

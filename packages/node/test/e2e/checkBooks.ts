@@ -82,14 +82,18 @@ export async function checkEscrow(
 ): Promise<void> {
   const { node, facilitator, devnet } = market
   const { escrow, token } = devnet.contracts
-  const events = await escrow.queryFilter(escrow.filters.FeesCredited())
-  const credited = events.reduce((sum, { args }) => {
-    return sum + args.nodeFee + args.facilitatorFee + args.royalty + args.networkFee
-  }, 0n)
+  const feesCredited = await escrow.queryFilter(escrow.filters.FeesCredited())
+  const sharesCredited = await escrow.queryFilter(escrow.filters.SharesCredited())
+  const credited =
+    feesCredited.reduce((sum, { args }) => sum + args.nodeFee + args.networkFee, 0n) +
+    sharesCredited.reduce((sum, { args }) => sum + args.facilitatorFee + args.royalty, 0n)
   expect(credited).toBe(fees)
-  const claimed = events.reduce((sum, { args }) => sum + args.claimed, 0n)
+  const claims = await escrow.queryFilter(escrow.filters.Claimed())
+  const claimed = claims.reduce((sum, { args }) => sum + args.amount, 0n)
   const credits = (await escrow.credits(node.address)) + (await escrow.credits(facilitator.address))
-  expect(credits + (await escrow.networkCredit()) + claimed).toBe(fees)
+  // The network's share waits with the node, and is collected with the node's claim.
+  const network = (await escrow.networkCredit()) + (await escrow.networkCreditWith(node.address))
+  expect(credits + network + claimed).toBe(fees)
   expect(await token.balanceOf(market.escrow.escrow)).toBe(fees - claimed)
 
   const locked = buyers.reduce((sum, { prepared }) => sum + prepared.order.amount, 0n)

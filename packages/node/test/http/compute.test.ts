@@ -47,6 +47,25 @@ describe('the paid routes', () => {
       expect(call?.maxFeeNeeded).toBe(100n + 1n + 65_536n)
     })
 
+    it('hands the core the voucher as it came, and nothing where none came', async () => {
+      await server.post('/v1/infer', INFER, { ...PAID, 'x-opg-voucher': 'eyJ2b3VjaGVyIjoxfQ' })
+      await server.post('/v1/infer', INFER)
+      expect(server.service.calls.map(({ signedVoucher }) => signedVoucher)).toEqual(['eyJ2b3VjaGVyIjoxfQ', undefined])
+    })
+
+    it.each([
+      ['voucher-required', 402],
+      ['voucher-too-low', 402],
+      ['voucher-invalid', 403],
+    ] as const)('%s: %d, with the offer where money is missing', async (reason, status) => {
+      server.service.answer = refusal(reason, status)
+      const response = await server.post('/v1/infer', INFER)
+      expect(response.status).toBe(status)
+      const body = (await response.json()) as { readonly error: { readonly code: string }; readonly payment?: unknown }
+      expect(body.error.code).toBe(reason.toUpperCase().replace('-', '_').replace('-', '_'))
+      expect(body.payment !== undefined).toBe(status === 402)
+    })
+
     it('unpaid: 402 with everything that an order needs, and nothing runs', async () => {
       const response = await server.post('/v1/infer', INFER, { 'content-type': 'application/json' })
       expect(response.status).toBe(402)

@@ -46,6 +46,22 @@ describe('the routes of orders and of the node', () => {
       expect(await errorOf(await server.post('/v1/orders', JSON.stringify(body)))).toMatchObject({ status: 400, field })
     })
 
+    it('takes a slice beside its order, and names the member of it that is wrong', async () => {
+      const allocation = { root: ZERO_BYTES32, count: 2, cap: '7', series: '1' }
+      const slice = { allocation, slice: { index: 0, node: NODE, evidenceKey: ZERO_BYTES32 }, proof: [ZERO_BYTES32] }
+      const routed = { terms: { ...terms, node: ZERO_ADDRESS }, order, slice }
+      expect((await server.post('/v1/orders', JSON.stringify(routed))).status).toBe(200)
+      for (const [change, field] of [
+        [{ proof: ['0x12'] }, 'slice.proof[0]'],
+        [{ proof: undefined }, 'slice.proof'],
+        [{ allocation: { ...allocation, count: 256 } }, 'slice.allocation.count'],
+        [{ slice: { ...slice.slice, index: -1 } }, 'slice.slice.index'],
+      ] as const) {
+        const body = JSON.stringify({ ...routed, slice: { ...slice, ...change } })
+        expect(await errorOf(await server.post('/v1/orders', body))).toMatchObject({ status: 400, field })
+      }
+    })
+
     it('refused: its status and reason', async () => {
       server.service.answer = refusal('order-not-open', 402)
       expect(await errorOf(await server.post('/v1/orders', JSON.stringify({ terms, order })))).toMatchObject({

@@ -31,7 +31,9 @@ const INFO: NodeInfo = {
   escrow: NODE,
   token: NODE,
   node: NODE,
-  verifiers: [{ address: NODE, evidenceKeys: [ZERO_BYTES32], receiptKey: { kind: 'ecdsa', address: NODE } }],
+  verifiers: [
+    { kind: 'key', address: NODE, evidenceKeys: [ZERO_BYTES32], receiptKey: { kind: 'ecdsa', address: NODE } },
+  ],
   orders: { minAmount: 5n, minSecondsToClaimBy: 60, minNetNodeBps: 8000 },
 }
 const RECEIPTS = 250
@@ -60,6 +62,8 @@ const BOOKS: PublicBooks = {
               job: { requester: NODE, requestHash: ZERO_BYTES32 },
               claimBy: 99,
             },
+            slice: undefined,
+            voucher: undefined,
             networkBps: 0,
             royaltyBps: 0,
             chain: 'open',

@@ -79,9 +79,10 @@ describe('admitOrder', () => {
 
   it('counts the network share as the chain took it down, not as it is now', async () => {
     const order = await world.open() // at 500 bps
-    const { feePolicy } = world.devnet.contracts
+    const { feePolicy, escrow } = world.devnet.contracts
     const id = await world.devnet.snapshot()
     await (await feePolicy.setNetworkBps(1_000)).wait()
+    await (await escrow.syncNetworkBps()).wait()
     const atLimit = await world.openNode({ gate: { minNetNodeBps: 9_500 } })
     expect(await reasonOf(orderInput(order), atLimit)).toBe('admitted')
     expect(await reasonOf(orderInput(await world.open()), atLimit)).toBe('share-too-low')

@@ -1,7 +1,7 @@
 import { parseSignedReceipt, toWire } from '@opg/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Child, type ChildInput, startChild } from '../support/child.js'
-import { type OpenOrder, World } from '../support/world.js'
+import { type OpenOrder, World, orderInput } from '../support/world.js'
 
 const LEASE_MS = 300
 
@@ -116,6 +116,30 @@ describe('a node that is killed (N2, N4)', () => {
       expect(await settledEvents(order)).toBe(1)
       expect(await world.devnet.provider.getTransactionCount(world.node.address)).toBe(nonceBefore + 1)
       expect(await node.store.order(order.orderId)).toMatchObject({ released: 45n, inFlight: false })
+      await node.close()
+    })
+
+    it.each([
+      ['after it wrote the transaction and before it sent it', { method: 'eth_sendRawTransaction', when: 'before' }],
+      ['after the chain took it', { method: 'eth_sendRawTransaction', when: 'after' }],
+      ['after it read the receipt and before it booked it', { method: 'eth_getTransactionReceipt', when: 'after' }],
+    ] as const)('settles a slice once, killed %s', async (_, killAt) => {
+      const databasePath = world.freshBooks()
+      const node = await world.openNode({ databasePath, leaseMs: LEASE_MS })
+      const [slice] = await world.openSlices()
+      await node.service.admitOrder(orderInput(slice))
+      for (const index of [0n, 1n]) await node.service.serve(world.call(slice, { index }))
+      await node.service.requestClose(world.signClose(slice))
+      const paidBefore = await world.devnet.contracts.token.balanceOf(world.node.address)
+
+      const child = start({ job: 'settle', databasePath, killAt })
+      expect(await child.ended).toBe('SIGKILL')
+
+      await node.settler.settleAll({ signal: new AbortController().signal })
+      const { escrow, token } = world.devnet.contracts
+      expect(await escrow.queryFilter(escrow.filters.SliceSettled(undefined, slice.orderId))).toHaveLength(1)
+      expect((await token.balanceOf(world.node.address)) - paidBefore).toBe(29n)
+      expect(await node.store.order(slice.orderId)).toMatchObject({ chain: 'closed', released: 30n, inFlight: false })
       await node.close()
     })
   })

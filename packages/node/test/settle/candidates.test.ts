@@ -13,6 +13,8 @@ function stored(overrides: Partial<StoredOrder> = {}, order: Parameters<typeof a
   return {
     ...anOrder({ claimBy: FAR, ...order }),
     termsHash: termsHash(TERMS),
+    slice: undefined,
+    voucher: undefined,
     networkBps: 500,
     royaltyBps: 0,
     chain: 'open',

@@ -1,7 +1,8 @@
-import { receiptLeaf, rootOfLeaves } from '@opg/protocol'
+import { type SignedVoucher, receiptLeaf, rootOfLeaves } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import { FeeOverReservationError, ReservationLostError, WrongChainError } from '../../src/errors.js'
 import { IDENTITY, commitmentOf, hash, openOrder, openSnapshot, reserved, wish } from '../support/books.js'
+import type { StoredOrder } from '../../src/store/types.js'
 import { type CreateStore, LEASE_MS, setUpBooks } from './storeFixture.js'
 
 /** What every store of a node must do with orders, reservations and receipts. */
@@ -127,6 +128,47 @@ export function describeNodeStore(name: string, create: CreateStore): void {
         await t.store.noteSnapshot(missing.orderId, openSnapshot(0n, { state: 'missing', blockNumber: 2 }))
         expect((await t.store.reserve(wish(missing, 0n, 1n))).status).toBe('not-open')
         expect((await t.store.reserve({ ...wish(closed, 0n, 1n), orderId: hash('none') })).status).toBe('unknown')
+      })
+    })
+
+    describe('vouchers', () => {
+      const voucherOf = (order: StoredOrder, maxCumulativeFee: bigint): SignedVoucher => ({
+        voucher: { orderId: order.orderId, node: IDENTITY.node, maxCumulativeFee },
+        signature: `0x${'11'.repeat(65)}`,
+      })
+
+      it.each([
+        [99n, 'voucher-too-low'],
+        [100n, 'reserved'],
+        [101n, 'reserved'],
+      ])('must cover what is billed, what is reserved and the request: %d of 100', async (allowed, status) => {
+        const order = await openOrder(t.store)
+        await t.commit(order, 0n, 50n)
+        await reserved(t.store, order, 1n, 30n)
+        const voucher = voucherOf(order, allowed)
+        expect((await t.store.reserve({ ...wish(order, 2n, 20n), voucher })).status).toBe(status)
+        expect((await t.present(order.orderId)).voucher).toEqual(status === 'reserved' ? voucher : undefined)
+      })
+
+      it('keeps the highest, also when they arrive out of order', async () => {
+        const order = await openOrder(t.store)
+        expect((await t.store.reserve({ ...wish(order, 1n, 10n), voucher: voucherOf(order, 20n) })).status).toBe(
+          'reserved',
+        )
+        expect((await t.store.reserve({ ...wish(order, 0n, 10n), voucher: voucherOf(order, 10n) })).status).toBe(
+          'reserved',
+        )
+        expect(await (await t.another()).order(order.orderId)).toMatchObject({ voucher: voucherOf(order, 20n) })
+        const third = await t.store.reserve({ ...wish(order, 2n, 1n), voucher: voucherOf(order, 20n) })
+        expect(third).toEqual({ status: 'voucher-too-low', needed: 21n })
+      })
+
+      it('keeps none of a request that was not admitted', async () => {
+        const order = await openOrder(t.store, { amount: 10n })
+        expect((await t.store.reserve({ ...wish(order, 0n, 11n), voucher: voucherOf(order, 99n) })).status).toBe(
+          'exhausted',
+        )
+        expect((await t.present(order.orderId)).voucher).toBeUndefined()
       })
     })
 

@@ -1,7 +1,13 @@
+import { ZERO_BYTES32 } from '@opg/protocol'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { ecdsaSigner } from '../../src/receipts/ecdsaSigner.js'
+import { acceptKeyVerifier } from '../../src/receipts/keyVerifier.js'
 import type { NodeOptions, PaymentNode } from '../../src/service/openNode.js'
 import type { PaidAnswer, PaidCall } from '../../src/service/types.js'
-import { type OpenOrder, World } from './world.js'
+import { DEFAULT_SETTLE_POLICY } from '../../src/settle/policy.js'
+import { type Settler, createSettler } from '../../src/settle/settler.js'
+import type { NodeStore } from '../../src/store/types.js'
+import { type OpenOrder, World, orderInput, sleep } from './world.js'
 
 type OrderInput = NonNullable<Parameters<World['open']>[0]>
 type CallInput = Parameters<World['call']>[1]
@@ -14,6 +20,13 @@ export interface Fixture {
   readonly serve: (order: OpenOrder, input: CallInput, at?: PaymentNode) => Promise<string>
   /** An order with so many requests served, at 15 base units each. */
   readonly used: (count: number, input?: OrderInput & { readonly at?: PaymentNode }) => Promise<OpenOrder>
+  /** Slices of one allocation, with so many requests served on each, at 15 base units each. */
+  readonly usedSlices: (
+    counts: readonly number[],
+    input?: Parameters<World['openSlices']>[0] & { readonly at?: PaymentNode },
+  ) => Promise<readonly [OpenOrder, ...OpenOrder[]]>
+  /** A settler of the fixture's node over other books. */
+  readonly settlerOver: (store: NodeStore) => Settler
   /** A further node for the time of `use`. */
   readonly withNode: (overrides: Partial<NodeOptions>, use: (other: PaymentNode) => Promise<void>) => Promise<void>
   /** What the chain says of an order. */
@@ -58,6 +71,41 @@ export function setUpNode({ isolated = false }: { readonly isolated?: boolean } 
       }
       return order
     },
+    usedSlices: async (counts, { at = node, ...input } = {}) => {
+      const slices = await world.openSlices(input)
+      for (const [place, count] of counts.entries()) {
+        const slice = slices[place] ?? slices[0]
+        expect(await at.service.admitOrder(orderInput(slice))).toMatchObject({ status: 'admitted' })
+        for (let i = 0; i < count; i++) {
+          expect(outcomeOf(await at.service.serve(world.call(slice, { index: BigInt(i) })))).toBe('served')
+        }
+      }
+      return slices
+    },
+    settlerOver: (store) => {
+      const { devnet, node: signer, logger } = world
+      const { provider } = devnet
+      const policy = DEFAULT_SETTLE_POLICY
+      const { keyReceiptVerifier: address } = devnet.deployment
+      const verifier = acceptKeyVerifier({
+        address,
+        codeHash: ZERO_BYTES32, // asked by the gate alone
+        signer: ecdsaSigner(signer.privateKey),
+        node: node.node,
+      })
+      const verifiers = [verifier]
+      return createSettler({
+        store,
+        chain: node.chain,
+        provider,
+        signer,
+        verifiers,
+        policy,
+        clock: Date.now,
+        sleep,
+        logger,
+      })
+    },
     withNode: async (overrides, use) => {
       const other = await world.openNode(overrides)
       try {
@@ -70,9 +118,11 @@ export function setUpNode({ isolated = false }: { readonly isolated?: boolean } 
       const { released, closed } = await world.devnet.contracts.escrow.orders(orderId)
       return { released, closed }
     },
-    settledEvents: async ({ orderId }) => {
+    settledEvents: async ({ orderId, slice }) => {
       const { escrow } = world.devnet.contracts
-      return (await escrow.queryFilter(escrow.filters.OrderSettled(orderId))).length
+      const { SliceSettled, OrderSettled } = escrow.filters
+      if (slice === undefined) return (await escrow.queryFilter(OrderSettled(orderId))).length
+      return (await escrow.queryFilter(SliceSettled(undefined, orderId))).length
     },
   }
 }

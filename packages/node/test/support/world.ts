@@ -1,19 +1,27 @@
 import { type Devnet, startDevnet } from '@opg/devnet'
 import {
   type Address,
+  type Allocation,
   type CloseRequest,
   type Hex,
   type InferenceRequest,
   type Order,
   type PriceSheet,
   type SignedRequest,
+  type SignedVoucher,
+  type Slice,
+  type SliceHolder,
   type Terms,
   ZERO_ADDRESS,
   ZERO_BYTES32,
+  allocationId,
+  createAllocation,
   domainSeparator,
   orderId,
   orderSeed,
   requestHash,
+  sliceId,
+  sliceProof,
   structDigest,
   toWire,
 } from '@opg/protocol'
@@ -46,6 +54,8 @@ export interface OpenOrder {
   readonly order: Order
   readonly requester: Wallet
   readonly payer: Wallet
+  /** Set: a slice of a routed order; `orderId` is the slice's. */
+  readonly slice?: { readonly allocation: Allocation; readonly slice: Slice; readonly proof: readonly Hex[] }
 }
 
 /** A chain with everything, a directory for books, and whoever takes part. */
@@ -55,6 +65,7 @@ export class World {
   readonly node: Wallet
   readonly payer: Wallet
   readonly requester: Wallet
+  readonly facilitator: Wallet
   readonly logged: string[] = []
   #nonce = 0n
   #books = 0
@@ -62,10 +73,11 @@ export class World {
   private constructor(devnet: Devnet, directory: string) {
     this.devnet = devnet
     this.directory = directory
-    const [, node, payer, requester] = devnet.wallets
+    const [, node, payer, requester, facilitator] = devnet.wallets
     this.node = node
     this.payer = payer
     this.requester = requester
+    this.facilitator = facilitator
   }
 
   static async start(): Promise<World> {
@@ -163,6 +175,36 @@ export class World {
     return draft
   }
 
+  /** A routed order, opened and allocated: a slice for each holder, all of them this node's if none are named. */
+  async openSlices(
+    input: {
+      readonly holders?: readonly SliceHolder[]
+      readonly cap?: bigint
+      readonly terms?: Partial<Terms>
+      readonly order?: Partial<Order>
+      readonly isAllocated?: boolean
+    } = {},
+  ): Promise<readonly [OpenOrder, ...OpenOrder[]]> {
+    const own = { node: this.node.address as Address, evidenceKey: input.terms?.evidenceKey ?? ZERO_BYTES32 }
+    const { holders = [own, own, own], cap = 300n, isAllocated = true } = input
+    const facilitator = this.facilitator.address as Address
+    const terms = { node: ZERO_ADDRESS, facilitator, ...input.terms }
+    const routed = await this.open({ terms, order: { amount: cap * BigInt(holders.length) + 7n, ...input.order } })
+    const { allocation, slices } = createAllocation({ holders, cap, series: 1n })
+    const { escrow } = this.devnet.contracts
+    if (isAllocated) {
+      await (await escrow.connect(this.facilitator).allocate(routed.terms, routed.order, allocation, '0x')).wait()
+    }
+    const id = allocationId(routed.orderId, allocation)
+    const [first, ...others] = slices.map((slice) => ({
+      ...routed,
+      orderId: sliceId(id, slice.index),
+      slice: { allocation, slice, proof: sliceProof(holders, [slice.index]) },
+    }))
+    if (first === undefined) throw new TypeError('no holders')
+    return [first, ...others]
+  }
+
   /** Opens an order and hands it to the node. */
   async admitted(
     node: PaymentNode,
@@ -182,7 +224,7 @@ export class World {
     const { body = BODY, ...overrides } = input
     const request: InferenceRequest = {
       orderId: order.orderId,
-      node: order.terms.node,
+      node: order.slice?.slice.node ?? order.terms.node,
       requestHash: requestHash(PATH, new TextEncoder().encode(body)),
       maxFee: 100n,
       expiresAt: Math.floor(Date.now() / 1000) + 600,
@@ -190,6 +232,13 @@ export class World {
     }
     const digest = structDigest(this.separator, { name: 'InferenceRequest', value: request })
     return { request, signature: order.requester.signingKey.sign(digest).serialized as Hex }
+  }
+
+  /** The requester's consent to a total. */
+  signVoucher(order: OpenOrder, maxCumulativeFee: bigint, by: Wallet = order.requester): SignedVoucher {
+    const voucher = { orderId: order.orderId, node: order.slice?.slice.node ?? order.terms.node, maxCumulativeFee }
+    const digest = structDigest(this.separator, { name: 'Voucher', value: voucher })
+    return { voucher, signature: by.signingKey.sign(digest).serialized as Hex }
   }
 
   signClose(
@@ -226,6 +275,6 @@ export class World {
 
 export const BODY = '{"input":[1,2,3]}'
 
-export function orderInput({ terms, order }: OpenOrder): unknown {
-  return toWire({ terms, order })
+export function orderInput({ terms, order, slice }: OpenOrder): unknown {
+  return slice === undefined ? toWire({ terms, order }) : toWire({ terms, order, slice })
 }

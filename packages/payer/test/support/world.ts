@@ -80,6 +80,7 @@ export async function signRequest(
 export function signReceipt(
   members: Pick<InferenceReceipt, 'seq' | 'requestId' | 'fee' | 'cumulativeFee'> & Partial<InferenceReceipt>,
   wallet: Wallet = nodeWallet,
+  separator: Hex = SEPARATOR,
 ): SignedReceipt {
   const receipt: InferenceReceipt = {
     orderId: ORDER_ID,
@@ -88,7 +89,7 @@ export function signReceipt(
     timestamp: NOW,
     ...members,
   }
-  const { serialized } = wallet.signingKey.sign(receiptDigest(SEPARATOR, receipt))
+  const { serialized } = wallet.signingKey.sign(receiptDigest(separator, receipt))
   return { receipt, signature: asHex(serialized), signer: { kind: 'ecdsa' } }
 }
 
