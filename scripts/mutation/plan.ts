@@ -57,7 +57,7 @@ export class Plan {
   /** Longest that these tests may take together before a mutant counts as hanging. */
   timeoutFor(tests: readonly string[]): number {
     const durations = new Map(this.baseline.tests.map(({ test, durationMs }) => [test, durationMs]))
-    return 120_000 + 10 * tests.reduce((sum, test) => sum + (durations.get(test) ?? 0), 0)
+    return 300_000 + 10 * tests.reduce((sum, test) => sum + (durations.get(test) ?? 0), 0)
   }
 
   learn(

@@ -8,8 +8,11 @@ export interface SuiteResult {
   readonly failure?: { readonly title: string; readonly reason: string }
 }
 
-/** Longest that one test may take. Tests take a few seconds at most, and a mutant may wait for ever. */
-const TEST_TIMEOUT_MS = 60_000
+/**
+ * Longest that one test may take. Tests take a few seconds, but the first may have to wait for the compiler, on a machine
+ * that does other things too; and a mutant may wait for ever.
+ */
+const TEST_TIMEOUT_MS = 240_000
 
 /** Says nothing: the run reports. */
 class Silent extends Mocha.reporters.Base {
