@@ -4,7 +4,7 @@ import { ethers } from 'hardhat'
 import { MaxUint256, ZeroAddress, ZeroHash, concat, toBeHex, zeroPadValue } from 'ethers'
 import type { HostileToken } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileToken'
 import type { ValidatorPool } from '../../packages/bindings/src/generated/typechain/contracts/policy/ValidatorPool'
-import { booksFromEvents } from '../support/books'
+import { BookKeeper } from '../support/books'
 import {
   DAY,
   OPG,
@@ -38,7 +38,9 @@ async function hostileTokenFixture() {
 /** What the escrow's views say of those whom `f.terms` pays, and what its events say. */
 async function expectBooksAgree(f: Fixture): Promise<void> {
   const logs = await ethers.provider.getLogs({ address: f.home.escrow, fromBlock: 0 })
-  const books = booksFromEvents(f.escrow, logs)
+  const keeper = new BookKeeper(f.escrow)
+  keeper.read(logs)
+  const books = keeper.books()
   expect(await f.escrow.networkCredit()).to.equal(books.network)
   expect(await f.escrow.royalties(f.modelId)).to.equal(books.royalty(f.modelId))
   for (const { address } of [f.node, f.facilitator, f.payer, f.stranger]) {

@@ -1,6 +1,7 @@
 import { loadFixture } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
 import { OPG, deployFixture, makeOrder, openOrder, settleRow, settlementEvidence, signOrder } from '../support/fixture'
+import { plan, routedFixture, settleSlicesArgs, signAllocation, sliceRows } from '../support/routed'
 
 describe('multicall', () => {
   it('settles and claims for everyone in one transaction', async () => {
@@ -55,6 +56,31 @@ describe('multicall', () => {
       [f.payer, f.node],
       [-OPG, (OPG * 92n) / 100n],
     )
+  })
+
+  it('allocates by relayed signature and settles in one transaction', async () => {
+    const f = await loadFixture(routedFixture)
+    const planned = plan(f, f.order, { cap: OPG })
+    const rows = await sliceRows(f, planned, [{ index: 1, fee: OPG }])
+    const encode = f.escrow.interface
+    const signature = await signAllocation(f, f.facilitator, planned)
+    const calls = [
+      encode.encodeFunctionData('allocate', [f.terms, f.order, planned.allocation, signature]),
+      encode.encodeFunctionData('settleSlices', settleSlicesArgs(f, planned, rows)),
+    ]
+    await expect(f.escrow.connect(f.stranger).multicall(calls)).to.changeTokenBalance(
+      f.token,
+      rows[0]?.node ?? '',
+      (OPG * 92n) / 100n,
+    )
+    // The facilitator itself signs nothing: a multicall keeps the caller.
+    const own = plan(f, f.order, { cap: OPG })
+    const unsigned = [encode.encodeFunctionData('allocate', [f.terms, f.order, own.allocation, '0x'])]
+    await expect(f.escrow.connect(f.stranger).multicall(unsigned)).to.be.revertedWithCustomError(
+      f.escrow,
+      'NotFacilitator',
+    )
+    await expect(f.escrow.connect(f.facilitator).multicall(unsigned)).to.emit(f.escrow, 'SlicesAllocated')
   })
 
   it('reverts as a whole, with the error of the call that failed', async () => {

@@ -2,6 +2,7 @@ import { loadFixture } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
 import { MaxUint256, concat, dataLength, dataSlice, hexlify, randomBytes, toBeHex } from 'ethers'
 import type { ExactWallet } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/ExactWallet'
+import type { HostileFunder } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileFunder'
 import type { HostileVerifier } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileVerifier'
 import {
   GAS_PER_ORDER,
@@ -18,6 +19,7 @@ import {
   type Fixture,
   type SignedOrder,
 } from '../support/fixture'
+import { allocate, openRouted, plan, routedFixture, settleSlicesArgs, sliceRow } from '../support/routed'
 import { permitDigest } from '../support/typedData'
 
 /** A call cut into its selector and its words, so that a test can put anything into any of them. */
@@ -186,6 +188,78 @@ describe('attacks on the encoding of calls', () => {
         'orderId',
         new Call(encode.encodeFunctionData('orderId', [terms, order])),
         [...termsBits, ...behind(6, orderBits)],
+      ],
+    ]
+    for (const [name, clean, members] of calls) {
+      expect(await lives(f, clean.with(0, clean.word(0))), `${name} as it should be`).to.equal(true)
+      for (const [word, bit] of members) {
+        for (const dirty of [bit, 255]) {
+          const data = clean.with(word, clean.word(word) | (1n << BigInt(dirty)))
+          expect(await lives(f, data), `${name}, bit ${String(dirty)} of word ${String(word)}`).to.equal(false)
+        }
+      }
+    }
+  })
+
+  it('bits beyond the type of any member, in calls of routed orders and of funders: no call takes them (E4)', async () => {
+    const base = await loadFixture(routedFixture)
+    const verifier = await deploy<HostileVerifier>('HostileVerifier') // accepts everything
+    const funder = await deploy<HostileFunder>('HostileFunder', [base.home.token])
+    await base.token.mint(funder, 100n * OPG)
+    const f = { ...base, terms: { ...base.terms, facilitator: base.stranger.address } }
+    const terms = { ...f.terms, verifier: await verifier.getAddress() }
+    const world = { ...f, terms, facilitator: f.stranger }
+    const { order } = await openRouted(world)
+    const planned = await allocate(world, order, { cap: OPG, count: 2 })
+    const more = plan(world, order, { cap: OPG, count: 2 }).allocation
+    const row = await sliceRow(world, planned, { index: 0, fee: OPG, evidence: '0x' })
+    const funded = { order: await makeOrder(f), data: '0x' }
+    const encode = f.escrow.interface
+    const termsBits = [
+      [0, 160],
+      [1, 160],
+      [2, 16],
+      [3, 160],
+    ] as const
+    const orderBits = [
+      [0, 160],
+      [2, 96],
+      [3, 160],
+      [5, 40],
+    ] as const
+    const allocationBits = [
+      [1, 8],
+      [2, 96],
+      [3, 64],
+    ] as const
+    const rowBits = [
+      [0, 8],
+      [1, 160],
+      [3, 96],
+      [5, 64],
+    ] as const
+    const behind = (start: number, bits: readonly (readonly [number, number])[]) =>
+      bits.map(([word, bit]) => [start + word, bit] as const)
+    const routed = [...termsBits, ...behind(6, orderBits), ...behind(12, allocationBits)]
+    const address = await funder.getAddress()
+    // Words of settleSlices: 19 rows, 20 the first one's offset, so that it begins at word 21.
+    const calls: readonly (readonly [string, Call, readonly (readonly [number, number])[]])[] = [
+      ['allocate', new Call(encode.encodeFunctionData('allocate', [terms, order, more, '0x'])), routed],
+      ['allocationId', new Call(encode.encodeFunctionData('allocationId', [terms, order, more])), routed],
+      [
+        'settleSlices',
+        new Call(encode.encodeFunctionData('settleSlices', settleSlicesArgs(world, planned, [row]))),
+        [...routed, ...behind(21, rowBits)],
+      ],
+      [
+        'openVia',
+        new Call(encode.encodeFunctionData('openVia', [address, f.terms, funded])),
+        [[0, 160], ...behind(1, termsBits), ...behind(8, orderBits)],
+      ],
+      [
+        'openBatchVia',
+        new Call(encode.encodeFunctionData('openBatchVia', [address, f.terms, [funded], GAS_PER_ORDER])),
+        [[0, 160], ...behind(1, termsBits), ...behind(11, orderBits)],
       ],
     ]
     for (const [name, clean, members] of calls) {

@@ -11,7 +11,6 @@ import {
   routedFixture,
   settleSlices,
   settleSlicesArgs,
-  signAllocation,
   sliceIdOf,
   sliceNodes,
   sliceRows,
@@ -382,33 +381,6 @@ describe('settleSlices', () => {
       ])
       const state = await f.escrow.orders(f.orderId)
       expect([state.reserved, state.released]).to.deep.equal([5n * OPG, (5n * OPG) / 2n])
-    })
-  })
-
-  context('in a multicall', () => {
-    it('allocates by relayed signature and settles in one transaction', async () => {
-      const f = await loadFixture(routedFixture)
-      const planned = plan(f, f.order, { cap: OPG })
-      const rows = await sliceRows(f, planned, [{ index: 1, fee: OPG }])
-      const encode = f.escrow.interface
-      const signature = await signAllocation(f, f.facilitator, planned)
-      const calls = [
-        encode.encodeFunctionData('allocate', [f.terms, f.order, planned.allocation, signature]),
-        encode.encodeFunctionData('settleSlices', settleSlicesArgs(f, planned, rows)),
-      ]
-      await expect(f.escrow.connect(f.stranger).multicall(calls)).to.changeTokenBalance(
-        f.token,
-        rows[0]?.node ?? '',
-        (OPG * 92n) / 100n,
-      )
-      // The facilitator itself signs nothing: a multicall keeps the caller.
-      const own = plan(f, f.order, { cap: OPG })
-      const unsigned = [encode.encodeFunctionData('allocate', [f.terms, f.order, own.allocation, '0x'])]
-      await expect(f.escrow.connect(f.stranger).multicall(unsigned)).to.be.revertedWithCustomError(
-        f.escrow,
-        'NotFacilitator',
-      )
-      await expect(f.escrow.connect(f.facilitator).multicall(unsigned)).to.emit(f.escrow, 'SlicesAllocated')
     })
   })
 })

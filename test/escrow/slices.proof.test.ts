@@ -99,9 +99,9 @@ describe('proofs of slices', () => {
           await expectProof(holders, moved, proof, { ...refused, why: `slice ${String(row.index)} one further` })
         }
       }),
-      { numRuns: 60 },
+      { numRuns: Number(process.env.DEEP_RUNS ?? 40) },
     )
-  })
+  }).timeout(600_000)
 
   it('an index at or beyond the count, 255 among them: no such slice, whatever the tree holds there', async () => {
     // A tree that has leaves where the count says that there are no slices.

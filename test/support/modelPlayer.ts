@@ -1,34 +1,9 @@
 import { time } from '@nomicfoundation/hardhat-network-helpers'
-import { expect } from 'chai'
-import {
-  Wallet,
-  ZeroHash,
-  id,
-  zeroPadValue,
-  type ContractTransactionResponse,
-  type Interface,
-  type Log,
-  type Overrides,
-} from 'ethers'
-import type { HostileFunder } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileFunder'
-import type { HostileToken } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HostileToken'
-import { BookKeeper } from './books'
-import {
-  DAY,
-  deployAround,
-  makeOrder,
-  now,
-  orderIdOf,
-  settleRow,
-  settlementEvidence,
-  signOrder,
-  type Account,
-  type Order,
-  type Terms,
-} from './fixture'
-import { EscrowModel, type Known } from './model'
-import { TOKEN_REFUSES, eventLine, type Outcome } from './modelBooks'
-import type { ModelStep, OrderGiven, TermsName } from './modelSteps'
+import { ZeroHash, zeroPadValue, type Overrides } from 'ethers'
+import { DAY, now, settleRow, settlementEvidence, signOrder, type Account } from './fixture'
+import type { Known } from './model'
+import { ModelStage, PINNED_KEY } from './modelStage'
+import type { ModelStep } from './modelSteps'
 import { allocationIdOf, plan, proofOf, rootOf, signAllocation, sliceNode, sliceRow, type Plan } from './routed'
 
 const GAS: Overrides = { gasLimit: 12_000_000n }
@@ -39,43 +14,9 @@ const REVERTS = '0x05'
 const GAS_PER_ORDER = 200_000n
 const GAS_PER_SLICE = 100_000n
 
-export type ModelWorld = Awaited<ReturnType<typeof deployAround>> & {
-  readonly token: HostileToken
-  readonly funder: HostileFunder
-}
-
-export const PINNED_KEY = new Wallet(id('pinned key'))
-
 /** Plays steps against the contract and the model alike. */
-export class ModelPlayer {
-  readonly #orders: Known[] = []
-  readonly #plans: { readonly known: Known; readonly planned: Plan }[] = []
-  readonly #terms: Readonly<Record<TermsName, Terms>>
-  readonly #keeper: BookKeeper
-  readonly #startBalances = new Map<string, bigint>()
+export class ModelPlayer extends ModelStage {
   #series = 0n
-  #checks = 0
-
-  constructor(
-    private readonly f: ModelWorld,
-    private readonly model: EscrowModel,
-    private readonly funderAddress: string,
-  ) {
-    const routed = { ...f.terms, node: '0x0000000000000000000000000000000000000000' }
-    this.#terms = {
-      shared: f.terms,
-      alone: { ...f.terms, node: f.otherNode.address, facilitator: routed.node, facilitatorBps: 0n, modelId: ZeroHash },
-      routed,
-      pinned: { ...routed, facilitatorBps: 0n, evidenceKey: zeroPadValue(PINNED_KEY.address, 32) },
-    }
-    this.#keeper = new BookKeeper(f.escrow)
-  }
-
-  /** What happened before the first step. */
-  async start(logs: readonly Log[]): Promise<void> {
-    this.#keeper.read(logs)
-    for (const account of this.#accounts()) this.#startBalances.set(account, await this.f.token.balanceOf(account))
-  }
 
   async play(step: ModelStep): Promise<void> {
     const { f, model } = this
@@ -93,11 +34,11 @@ export class ModelPlayer {
       case 'allocate':
         return this.#allocate(step)
       case 'allocateAgain': {
-        const made = this.#plans[step.pick % Math.max(1, this.#plans.length)]
+        const made = this.plans[step.pick % Math.max(1, this.plans.length)]
         if (made === undefined) return
         const { known, planned } = made
         const given = { ...planned, agreed: false }
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(f.stranger).allocate(known.terms, known.order, planned.allocation, '0x', GAS),
           (at) => {
             model.allocate(known, given, at)
@@ -107,13 +48,13 @@ export class ModelPlayer {
       case 'settleSlices':
         return this.#settleSlices(step)
       case 'release': {
-        const known = this.#pick(step.pick)
+        const known = this.pick(step.pick)
         if (known === undefined) return
         const entitled = [f.node, f.otherNode, f.facilitator].find(
           ({ address }) => address === (BigInt(known.terms.node) === 0n ? known.terms.facilitator : known.terms.node),
         )
         const caller = step.right ? (entitled ?? f.node) : f.payer
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(caller).release(known.terms, known.order, GAS),
           () => {
             model.release(known, caller.address)
@@ -121,9 +62,9 @@ export class ModelPlayer {
         )
       }
       case 'reclaim': {
-        const known = this.#pick(step.pick)
+        const known = this.pick(step.pick)
         if (known === undefined) return
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(f.stranger).reclaim(known.terms, known.order, GAS),
           (at) => {
             model.reclaim(known, at)
@@ -131,10 +72,10 @@ export class ModelPlayer {
         )
       }
       case 'reopen': {
-        const known = this.#pick(step.pick)
+        const known = this.pick(step.pick)
         if (known === undefined) return
         // Of those that could not be opened, none is among the picked: known orders never open again (E5).
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(f.stranger).openFunded(known.terms, known.order, GAS),
           (at) => {
             model.open(known, f.stranger.address, at)
@@ -143,10 +84,10 @@ export class ModelPlayer {
       }
       case 'claim':
       case 'claimTo': {
-        const accounts = this.#accounts()
+        const accounts = this.accounts()
         const account = accounts[step.who % accounts.length] ?? f.node.address
         if (step.kind === 'claim')
-          return this.#call(
+          return this.call(
             () => f.escrow.connect(f.stranger).claim(account, GAS),
             () => {
               model.books.payOut(account, account)
@@ -155,7 +96,7 @@ export class ModelPlayer {
         const signers = [f.node, f.otherNode, f.facilitator, f.payer]
         const caller = signers[step.who % signers.length] ?? f.node
         const to = accounts[step.to % accounts.length] ?? f.node.address
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(caller).claimTo(to, GAS),
           () => {
             model.books.payOut(caller.address, to)
@@ -163,9 +104,9 @@ export class ModelPlayer {
         )
       }
       case 'collectNetwork': {
-        const accounts = this.#accounts()
+        const accounts = this.accounts()
         const nodes = step.nodes.map((who) => accounts[who % accounts.length] ?? f.node.address)
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(f.stranger).collectNetwork(nodes, GAS),
           () => {
             model.books.collect(nodes)
@@ -173,14 +114,14 @@ export class ModelPlayer {
         )
       }
       case 'claimRoyalty':
-        return this.#call(
+        return this.call(
           () => f.escrow.claimRoyalty(f.modelId, f.modelOwner, GAS),
           () => {
             model.claimRoyalty(f.modelId)
           },
         )
       case 'claimNetwork':
-        return this.#call(
+        return this.call(
           () => f.escrow.claimNetwork(f.network, GAS),
           () => {
             model.claimNetwork()
@@ -188,7 +129,7 @@ export class ModelPlayer {
         )
       case 'sync': {
         const bps = await f.policy.networkBps()
-        return this.#call(
+        return this.call(
           () => f.escrow.connect(f.stranger).syncNetworkBps(GAS),
           () => {
             model.sync(bps)
@@ -199,7 +140,7 @@ export class ModelPlayer {
         await time.increase(BigInt(step.days) * DAY)
         return
       case 'waitFor': {
-        const known = this.#pick(step.pick)
+        const known = this.pick(step.pick)
         // The next call is mined a second later: so it comes at claimBy - 1, at claimBy, or a second after.
         const target = known === undefined ? 0n : known.order.claimBy + BigInt(step.offset) - 1n
         if (target > (await now())) await time.increaseTo(target)
@@ -211,7 +152,7 @@ export class ModelPlayer {
         model.royaltyBps = BigInt(step.royaltyBps)
         return
       case 'refuse': {
-        const accounts = this.#accounts()
+        const accounts = this.accounts()
         const refused = accounts[step.who] ?? f.home.token // beyond the last: nobody
         await (await f.token.setMood(2, refused)).wait()
         model.books.refused = refused
@@ -219,63 +160,13 @@ export class ModelPlayer {
       }
     }
   }
-
-  /** E1, E4, E5, E7 and E11, after every call. */
-  async check(): Promise<void> {
-    const { f, model } = this
-    const abi: Interface = f.escrow.interface
-    const books = this.#keeper.books()
-    const accounts = this.#accounts()
-    const ids = this.#orders.map((known) => known.id)
-    const allocations = this.#plans.map(({ planned }) => planned.allocationId)
-    const expected: [string, readonly unknown[], unknown, unknown?][] = [
-      ...accounts.flatMap((account): [string, readonly unknown[], unknown, unknown?][] => [
-        ['credits', [account], model.books.credits.get(account) ?? 0n, books.credit(account)],
-        ['networkCreditWith', [account], model.books.networkWith.get(account) ?? 0n, books.networkWith(account)],
-      ]),
-      ['royalties', [f.modelId], model.books.royalties.get(f.modelId) ?? 0n, books.royalty(f.modelId)],
-      ['networkCredit', [], model.books.network, books.network],
-      ['networkBps', [], model.books.networkBps, books.networkBps],
-      ...ids.map((id): [string, readonly unknown[], unknown] => ['orders', [id], model.view(id).join()]),
-      ...allocations.map((id): [string, readonly unknown[], unknown] => [
-        'unsettledSlices',
-        [id],
-        [model.unsettled(id) !== undefined, model.unsettled(id) ?? 0n].join(),
-      ]),
-    ]
-    const calls = expected.map(([name, args]) => abi.encodeFunctionData(name, args))
-    const answers = await f.escrow.multicall.staticCall(calls)
-    for (const [i, [name, args, byModel, byEvents]] of expected.entries()) {
-      const answer = abi.decodeFunctionResult(name, answers[i] ?? '0x')
-      const found = name === 'orders' ? [...(answer[0] as readonly unknown[])].join() : [...answer].join()
-      expect(found, `${name}(${args.join()})`).to.equal(String(byModel))
-      if (byEvents !== undefined) expect(found, `${name}(${args.join()}) from events (E11)`).to.equal(String(byEvents))
-    }
-    for (const { id, order } of this.#orders) {
-      if (model.view(id)[0] === 0n) continue
-      expect(books.left(id), 'left, from events (E11)').to.equal(model.left(id))
-      expect(books.released(id), 'released, from events (E11)').to.equal(model.released(id))
-      expect(books.reserved(id), 'reserved, from events (E11)').to.equal(model.view(id)[2])
-      expect(model.released(id) <= order.amount, 'E4').to.equal(true)
-      expect(books.released(id) + books.refunded(id) + books.left(id), 'E7').to.equal(order.amount)
-    }
-    for (const id of allocations) expect(books.unsettled(id), 'slices, from events').to.equal(model.unsettled(id) ?? 0n)
-    // Wallets one by one are the dearest to ask for, and the events of every call were compared.
-    for (const account of this.#checks++ % 6 === 0 ? accounts : []) {
-      const change = (await f.token.balanceOf(account)) - (this.#startBalances.get(account) ?? 0n)
-      expect(change, `wallet of ${account}`).to.equal(model.books.wallets.get(account) ?? 0n)
-    }
-    // Nothing else ever came in, so that solvent (E1) is: to the last unit.
-    expect(await f.token.balanceOf(f.escrow), 'E1').to.equal(model.owed())
-  }
-
   async #open(step: Extract<ModelStep, { kind: 'open' | 'openFunded' | 'openVia' }>): Promise<void> {
     const { f, model } = this
-    const { signer, known } = await this.#newOrder(step)
+    const { signer, known } = await this.newOrder(step)
     const { terms, order } = known
     const signed = await signOrder(f, signer, order, { terms })
     const from = { open: order.payer, openFunded: f.stranger.address, openVia: this.funderAddress }[step.kind]
-    return this.#call(
+    return this.call(
       () => {
         if (step.kind === 'open') return f.escrow.open(terms, signed, GAS)
         if (step.kind === 'openFunded') return f.escrow.connect(f.stranger).openFunded(terms, order, GAS)
@@ -292,15 +183,15 @@ export class ModelPlayer {
     const batch: { known: Known; signer: Account; fails: boolean }[] = []
     for (const { again, fails, ...given } of step.orders) {
       const last = batch.at(-1)
-      const made = again && last !== undefined ? last : await this.#newOrder({ ...step, ...given, payer: 0 })
+      const made = again && last !== undefined ? last : await this.newOrder({ ...step, ...given, payer: 0 })
       batch.push({ ...made, fails })
     }
-    const terms = this.#terms[step.terms]
+    const terms = this.terms[step.terms]
     if (step.kind === 'openBatch') {
       const signed = await Promise.all(
         batch.map(({ known, signer, fails }) => signOrder(f, fails ? f.stranger : signer, known.order, { terms })),
       )
-      return this.#call(
+      return this.call(
         () => f.escrow.openBatch(terms, signed, GAS_PER_ORDER, GAS),
         (at) => {
           model.openBatch(
@@ -318,7 +209,7 @@ export class ModelPlayer {
       order: known.order,
       data: fails ? REVERTS : step.short && i === 0 ? TOO_LITTLE : DELIVERS,
     }))
-    return this.#call(
+    return this.call(
       () => f.escrow.openBatchVia(this.funderAddress, terms, funded, GAS_PER_ORDER, GAS),
       (at) => {
         model.openBatch(
@@ -336,22 +227,22 @@ export class ModelPlayer {
 
   async #settle(step: Extract<ModelStep, { kind: 'settle' | 'settleWithClaim' }>): Promise<void> {
     const { f, model } = this
-    const terms = this.#terms[step.terms]
+    const terms = this.terms[step.terms]
     const rows = step.rows.flatMap(({ pick, stray, permille, close, receiptCount }) => {
-      const known = this.#pick(pick, (one) => stray || one.terms === terms)
+      const known = this.pick(pick, (one) => stray || one.terms === terms)
       if (known === undefined) return []
       return [settleRow(known.order, (known.order.amount * BigInt(permille)) / 1_000n, { close, receiptCount })]
     })
     const signer = !step.signed ? f.stranger : step.terms === 'alone' ? f.otherNode : f.node
     const evidence = await settlementEvidence(f, signer, rows, { terms })
     const claim = step.kind === 'settleWithClaim'
-    return this.#call(
+    return this.call(
       () =>
         claim ? f.escrow.settleWithClaim(terms, rows, evidence, GAS) : f.escrow.settle(terms, rows, evidence, GAS),
       (at) => {
         model.settle(
           terms,
-          rows.map((row) => ({ ...row, id: this.#id(terms, row.order) })),
+          rows.map((row) => ({ ...row, id: this.id(terms, row.order) })),
           { now: at, signed: step.signed, claim },
         )
       },
@@ -360,7 +251,7 @@ export class ModelPlayer {
 
   async #allocate(step: Extract<ModelStep, { kind: 'allocate' }>): Promise<void> {
     const { f, model } = this
-    const known = this.#pick(step.pick, ({ terms }) => step.stray || BigInt(terms.node) === 0n)
+    const known = this.pick(step.pick, ({ terms }) => step.stray || BigInt(terms.node) === 0n)
     if (known === undefined) return
     const { terms, order, id } = known
     const pinned = zeroPadValue(PINNED_KEY.address, 32)
@@ -377,10 +268,10 @@ export class ModelPlayer {
     }
     const allocationId = allocationIdOf(id, allocation)
     const planned: Plan = { order, orderId: id, allocation, allocationId, holders, signers }
-    this.#plans.push({ known, planned })
+    this.plans.push({ known, planned })
     const caller = step.by === 'facilitator' ? f.facilitator : f.stranger
     const signature = await signAllocation(f, step.by === 'relayed' ? f.facilitator : f.stranger, planned)
-    return this.#call(
+    return this.call(
       () => f.escrow.connect(caller).allocate(terms, order, allocation, signature, GAS),
       (at) => {
         model.allocate(known, { allocation, allocationId, agreed: step.by !== 'stranger' }, at)
@@ -390,7 +281,7 @@ export class ModelPlayer {
 
   async #settleSlices(step: Extract<ModelStep, { kind: 'settleSlices' }>): Promise<void> {
     const { f, model } = this
-    const routed = this.#plans.filter(({ known }) => BigInt(known.terms.node) === 0n)
+    const routed = this.plans.filter(({ known }) => BigInt(known.terms.node) === 0n)
     const made = routed.filter(({ planned }) => step.stray || model.unsettled(planned.allocationId) !== undefined)
     const one = made[step.pick % Math.max(1, made.length)]
     if (one === undefined) return
@@ -407,7 +298,7 @@ export class ModelPlayer {
     )
     const proof = proofOf(planned, rows)
     if (!step.proven) proof.push(ZeroHash)
-    return this.#call(
+    return this.call(
       () => f.escrow.settleSlices(terms, order, planned.allocation, rows, proof, GAS_PER_SLICE, GAS),
       (at) => {
         const given = { ...planned, proven: step.proven }
@@ -419,69 +310,5 @@ export class ModelPlayer {
         )
       },
     )
-  }
-
-  /** Makes a call at the next second, and expects the events, or the error, that the model predicts for it. */
-  async #call(send: () => Promise<ContractTransactionResponse>, predict: (at: bigint) => void): Promise<void> {
-    const at = (await now()) + 1n
-    await time.setNextBlockTimestamp(at)
-    const predicted = this.model.run(() => {
-      predict(at)
-    })
-    expect(await this.#outcome(send)).to.deep.equal(predicted)
-  }
-
-  async #outcome(send: () => Promise<ContractTransactionResponse>): Promise<Outcome> {
-    const { escrow } = this.f
-    let sent: ContractTransactionResponse
-    try {
-      sent = await send()
-    } catch (error) {
-      const message = String(error)
-      const name = /custom error '(\w+)\(/.exec(message)?.[1]
-      if (name !== undefined) return { error: name }
-      if (/reverted without a reason/.test(message)) return { error: TOKEN_REFUSES }
-      throw error
-    }
-    const receipt = await sent.wait()
-    const logs = (receipt?.logs ?? []).filter(({ address }) => address === this.f.home.escrow)
-    this.#keeper.read(logs)
-    const events = logs.map((log) => {
-      const event = escrow.interface.parseLog(log)
-      return event === null ? 'unknown' : eventLine(event.name, [...event.args])
-    })
-    return { events }
-  }
-
-  async #newOrder(given: OrderGiven): Promise<{ known: Known; signer: Account }> {
-    const { f } = this
-    const signer = given.payer === 0 ? f.payer : f.otherPayer
-    const terms = this.#terms[given.terms]
-    const order = await makeOrder(f, {
-      payer: signer.address,
-      amount: given.amount,
-      claimBy: (await now()) + BigInt(given.days) * DAY,
-      job: { requester: f.requester.address, requestHash: given.single ? id('request') : ZeroHash },
-    })
-    const known = { terms, order, id: this.#id(terms, order) }
-    this.#orders.push(known)
-    return { known, signer }
-  }
-
-  #id(terms: Terms, order: Order): string {
-    return orderIdOf(this.f.home, terms, order)
-  }
-
-  #pick(index: number, suits: (known: Known) => boolean = () => true): Known | undefined {
-    const among = this.#orders.filter(suits)
-    return among[index % Math.max(1, among.length)]
-  }
-
-  /** Everyone who can come to have a credit or tokens. */
-  #accounts(): string[] {
-    const { f } = this
-    const named = [f.node, f.otherNode, f.facilitator, f.payer, f.otherPayer, f.stranger, f.modelOwner, f.network]
-    const slicers = Array.from({ length: 5 }, (_, index) => sliceNode(index))
-    return [...named, ...slicers].map(({ address }) => address).concat(this.funderAddress)
   }
 }
