@@ -64,6 +64,22 @@ export class Journal {
       if (known === null) await rpc.request({ method: 'eth_sendRawTransaction', params: [transaction.signed] })
       await trackTransaction(this.folder, transaction.hash, rpc, 1)
     }
+    this.forgetEarlyConfirmations()
+  }
+
+  /**
+   * Ignition resumes counting nonces from the highest one that is not confirmed, and stops if a later one is confirmed
+   * already. What was confirmed before its turn is therefore taken as sent, and asked for again.
+   */
+  private forgetEarlyConfirmations(): void {
+    const lines = this.lines(this.ignitionPath)
+    const confirmed = new Set(lines.filter(ofType('TRANSACTION_CONFIRM', 'futureId')).map(({ futureId }) => futureId))
+    const sent = lines.filter(ofType('TRANSACTION_SEND'))
+    const firstOpen = Math.min(...sent.filter(({ futureId }) => !confirmed.has(futureId)).map(nonceOf))
+    const early = new Set(sent.filter(({ nonce }) => nonce > firstOpen).map(({ futureId }) => futureId))
+    const isConfirmation = (line: unknown): boolean =>
+      CONFIRMATIONS.some((type) => ofType(type, 'futureId')(line) && early.has(line.futureId))
+    this.dropLines(isConfirmation)
   }
 
   private dropLines(isDropped: (line: unknown) => boolean): void {
@@ -93,9 +109,24 @@ function parsed(text: string): unknown {
   }
 }
 
-function ofType(type: string): (line: unknown) => line is { readonly nonce: number } {
-  return (line): line is { readonly nonce: number } =>
-    typeof line === 'object' && line !== null && 'type' in line && line.type === type && 'nonce' in line
+const CONFIRMATIONS = ['TRANSACTION_CONFIRM', 'DEPLOYMENT_EXECUTION_STATE_COMPLETE']
+
+interface JournalLine {
+  readonly nonce: number
+  readonly futureId: string
+}
+
+function ofType<M extends keyof JournalLine = keyof JournalLine>(
+  type: string,
+  ...members: readonly M[]
+): (line: unknown) => line is Pick<JournalLine, M> {
+  const needed = members.length === 0 ? ['nonce', 'futureId'] : members
+  return (line): line is Pick<JournalLine, M> =>
+    typeof line === 'object' &&
+    line !== null &&
+    'type' in line &&
+    line.type === type &&
+    needed.every((member) => member in line)
 }
 
 const isPrepare = ofType('TRANSACTION_PREPARE_SEND')

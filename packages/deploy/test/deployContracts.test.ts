@@ -88,6 +88,25 @@ describe('deployContracts on a local chain', () => {
     expect(await chain.sent()).toBe(10)
   })
 
+  it('goes on where a contract was confirmed before the one sent ahead of it', async () => {
+    const kept = folders()
+    const { deployment } = await deploy(kept)
+    rmSync(kept.manifestFolder, { recursive: true })
+    await chain.rpc.request({ method: 'anvil_rollback', params: [1] })
+    const folder = `${kept.journalFolder}/chain-31337`
+    const lines = readFileSync(`${folder}/journal.jsonl`, 'utf8').split('\n')
+    const last = lines.findLastIndex((line) => line.includes('TRANSACTION_PREPARE_SEND'))
+    const isOpen = (line: string): boolean =>
+      line.includes('GatewayReceiptVerifier') && /TRANSACTION_CONFIRM|STATE_COMPLETE/.test(line)
+    const cut = lines.slice(0, last + 1).filter((line) => !isOpen(line))
+    expect(cut).toHaveLength(last - 1)
+    writeFileSync(`${folder}/journal.jsonl`, cut.join('\n'))
+    const sent = readFileSync(`${folder}/sent.jsonl`, 'utf8').split('\n')
+    writeFileSync(`${folder}/sent.jsonl`, sent.slice(0, -1).join('\n'))
+    expect((await deploy(kept)).deployment).toEqual(deployment)
+    expect(await chain.sent()).toBe(10)
+  })
+
   it('deploys again to a local chain that was started anew', async () => {
     const kept = folders()
     await deploy(kept)
