@@ -1,20 +1,16 @@
 // ---- payment core ----
-export { connectProvider } from './chain/provider.js'
+export { connectProvider } from '@opg/operator'
 export { openEscrowReader, type EscrowReader } from './chain/escrowReader.js'
-export type { TransactionSigner } from './chain/sender.js'
+export type { TransactionSigner } from '@opg/operator'
 export { knownCodeHash, teeStanding } from './chain/verifierCode.js'
-export { SILENT, type Clock, type LogFields, type Logger, type RandomBytes, type Sleep } from './edge.js'
+export { SILENT, type Clock, type LogFields, type Logger, type RandomBytes, type Sleep } from '@opg/operator'
 export {
-  ChainUnavailableError,
   EvidenceKeyMissingError,
   FeeOverReservationError,
-  KeyUnusableError,
-  LaneLostError,
   OrderNotReleasableError,
   ReservationLostError,
-  StoreError,
-  WrongChainError,
 } from './errors.js'
+export { ChainUnavailableError, KeyUnusableError, LaneLostError, StoreError, WrongChainError } from '@opg/operator'
 export type { GatePolicy } from './gate/policy.js'
 export type { AcceptedVerifier } from './receipts/acceptedVerifier.js'
 export { acceptKeyVerifier } from './receipts/keyVerifier.js'

@@ -18,6 +18,8 @@ const VALUES: { readonly [Name in StructName]: fc.Arbitrary<StructValues[Name]> 
   Voucher: any.voucher,
   CloseRequest: any.closeRequest,
   Allocation: fc.tuple(any.bytes32, any.allocation).map(([orderId, allocation]) => ({ orderId, ...allocation })),
+  Offer: any.offer,
+  LockAttempt: fc.record({ orderId: any.bytes32, attempt: any.bytes32 }),
 }
 
 const SETTLEMENT = {

@@ -159,3 +159,29 @@ export type {
   WorkOrder,
 } from './types.js'
 export { parseDeployment, type Deployment } from './deployment.js'
+export { UPTO_PROXY, deskAddress, offerHash, uptoDigest, uptoFundingData, uptoOrder } from './x402/offers.js'
+export {
+  MAX_EVIDENCE_BYTES,
+  SELLER_MEMBER,
+  parseOffer,
+  parseSellerStep,
+  parseSettledExtra,
+  parseUptoExtra,
+  parseUptoPayment,
+  parseWorkOrderExtra,
+  parseWorkOrderPayment,
+} from './x402/parse.js'
+export type {
+  CaptureStep,
+  LockAttempt,
+  LockStep,
+  Offer,
+  SellerStep,
+  SettledExtra,
+  UptoAuthorization,
+  UptoExtra,
+  UptoPayment,
+  WorkOrderExtra,
+  WorkOrderPayment,
+  WorkOrderPermitSignature,
+} from './x402/types.js'

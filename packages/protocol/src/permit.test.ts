@@ -53,7 +53,7 @@ describe('workOrderPermit', () => {
   })
 
   it.each([
-    ['an amount of 97 bits', { order: { ...sample.order, amount: 2n ** 96n } }, 'order.amount'],
+    ['an amount of 97 bits', { order: { ...sample.order, amount: 2n ** 96n } }, 'amount'],
     ['a negative nonce', { order: { ...sample.order, nonce: -1n } }, 'order.nonce'],
     ['a deadline of 257 bits', { deadline: 2n ** 256n }, 'deadline'],
     ['a token that is no address', { token: '0x12' as const }, 'token'],

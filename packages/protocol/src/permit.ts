@@ -65,18 +65,23 @@ export function workOrderPermit(permit: WorkOrderPermit): TypedData {
  */
 export function workOrderPermitDigest(permit: Omit<WorkOrderPermit, 'terms'> & { readonly terms: Terms | Hex }): Hex {
   const { chainId, escrow, token, terms, order, deadline } = permit
-  const permitted = new Words(3)
-  permitted.writeHex(0, TOKEN_PERMISSIONS_TYPE_HASH, { length: 32, field: 'permitted' })
-  permitted.writeHex(1, token, { length: 20, field: 'token' })
-  permitted.writeUint(2, order.amount, { bits: 96, field: 'order.amount' })
   const words = new Words(6)
   words.writeHex(0, PERMIT_TYPE_HASH, { length: 32, field: 'permit' })
-  words.writeHex(1, permitted.hash(), { length: 32, field: 'permitted' })
+  words.writeHex(1, tokenPermissionsHash(token, order.amount), { length: 32, field: 'permitted' })
   words.writeHex(2, escrow, { length: 20, field: 'escrow' })
   words.writeUint(3, order.nonce, { bits: 256, field: 'order.nonce' })
   words.writeUint(4, deadline, { bits: 256, field: 'deadline' })
   words.writeHex(5, workOrderHash(terms, order), { length: 32, field: 'witness' })
   return typedDigest(permit2DomainSeparator(chainId), words.hash())
+}
+
+/** Struct hash of Permit2's `TokenPermissions`. `amount` is a uint96 here. */
+export function tokenPermissionsHash(token: Address, amount: bigint): Hex {
+  const words = new Words(3)
+  words.writeHex(0, TOKEN_PERMISSIONS_TYPE_HASH, { length: 32, field: 'permitted' })
+  words.writeHex(1, token, { length: 20, field: 'token' })
+  words.writeUint(2, amount, { bits: 96, field: 'amount' })
+  return words.hash()
 }
 
 /** The domain separator of canonical Permit2 on a chain. */

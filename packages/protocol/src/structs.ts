@@ -11,6 +11,7 @@ import type {
   Voucher,
   WorkOrder,
 } from './types.js'
+import type { LockAttempt, Offer } from './x402/types.js'
 
 /** One member of an EIP-712 struct. */
 export interface TypedField {
@@ -86,6 +87,14 @@ export const TYPES = {
     { name: 'cap', type: 'uint96' },
     { name: 'series', type: 'uint64' },
   ],
+  Offer: [
+    { name: 'terms', type: 'Terms' },
+    { name: 'claimWindow', type: 'uint32' },
+  ],
+  LockAttempt: [
+    { name: 'orderId', type: 'bytes32' },
+    { name: 'attempt', type: 'bytes32' },
+  ],
 } as const satisfies Readonly<Record<string, readonly TypedField[]>>
 
 /** The value that each struct's hash is taken of. */
@@ -100,6 +109,8 @@ export interface StructValues {
   readonly Voucher: Voucher
   readonly CloseRequest: CloseRequest
   readonly Allocation: Allocation & { readonly orderId: Hex }
+  readonly Offer: Offer
+  readonly LockAttempt: LockAttempt
 }
 
 /** Name of a struct in `TYPES`. */

@@ -19,6 +19,7 @@ import type {
   Terms,
   Voucher,
 } from '../src/types.js'
+import type { Offer, UptoAuthorization } from '../src/x402/types.js'
 
 /** Bytes of a length, as lower-case hex. */
 export const hexOf = (min: number, max = min): fc.Arbitrary<Hex> =>
@@ -103,3 +104,15 @@ export const allocation: fc.Arbitrary<Allocation> = fc.record({
 })
 export const slice: fc.Arbitrary<Slice> = fc.record({ index: smallUint(8), node: address, evidenceKey: bytes32 })
 export const closeRequest: fc.Arbitrary<CloseRequest> = fc.record({ orderId: bytes32, expiresAt: smallUint(40) })
+export const offer: fc.Arbitrary<Offer> = fc.record({ terms, claimWindow: smallUint(32) })
+export const uptoAuthorization: fc.Arbitrary<UptoAuthorization> = fc.record({
+  from: address,
+  token: address,
+  amount: uint(96),
+  spender: address,
+  nonce: uint(256),
+  deadline: uint(256),
+  to: address,
+  facilitator: address,
+  validAfter: uint(256),
+})

@@ -1,7 +1,7 @@
+import { ChainUnavailableError, WrongChainError } from '@opg/operator'
 import { InferenceEscrow__factory } from '@opg/bindings'
 import { type Address, type Hex, domainSeparator, orderSeed } from '@opg/protocol'
 import { Contract, type JsonRpcProvider, isError, keccak256 } from 'ethers'
-import { ChainUnavailableError, WrongChainError } from '../errors.js'
 import type { ReservedSlice } from '../store/reservedSlice.js'
 import type { OrderSnapshot } from '../store/types.js'
 

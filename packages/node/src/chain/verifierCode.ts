@@ -1,7 +1,7 @@
+import { ChainUnavailableError, WrongChainError } from '@opg/operator'
 import { type ContractName, TeeReceiptVerifier__factory, ITEERegistry__factory, isCodeOf } from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
 import { type JsonRpcProvider, keccak256 } from 'ethers'
-import { ChainUnavailableError, WrongChainError } from '../errors.js'
 
 /**
  * keccak256 of a verifier's code, where it is the code that this release knows: what the gate then asks for (F2).

@@ -1,8 +1,7 @@
+import { createLogger, type Logger } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { loadConfig, type NodeConfig } from '../config/loadConfig.js'
-import type { Logger } from '../edge.js'
 import type { CliEdge } from './edge.js'
-import { createLogger } from './logger.js'
 import { wireNode, type WiredNode } from './wire.js'
 
 /** What every command starts from. */

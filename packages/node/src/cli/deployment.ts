@@ -1,7 +1,7 @@
+import { ConfigError } from '@opg/operator'
 import { deploymentOf } from '@opg/bindings'
 import { parseDeployment, type Deployment } from '@opg/protocol'
 import { readFile } from 'node:fs/promises'
-import { ConfigError } from '../config/errors.js'
 import { SETTINGS, type Settings } from '../config/settings.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock, RandomBytes, Sleep } from '../edge.js'
+import type { Clock, RandomBytes, Sleep } from '@opg/operator'
 import type { Environment } from '../config/loadConfig.js'
 
 /** All that a command has of the world. */

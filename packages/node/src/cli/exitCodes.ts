@@ -1,9 +1,9 @@
+import { ChainUnavailableError, ConfigError, KeyUnusableError, WrongChainError } from '@opg/operator'
 import { DeploymentUnknownError } from '@opg/bindings'
 import { InvalidInputError } from '@opg/protocol'
 import { CommanderError } from 'commander'
 import { ModelLoadError } from '../compute/errors.js'
-import { ConfigError } from '../config/errors.js'
-import { ChainUnavailableError, KeyUnusableError, OrderNotReleasableError, WrongChainError } from '../errors.js'
+import { OrderNotReleasableError } from '../errors.js'
 
 /** What the process ends with. */
 export const EXIT = {

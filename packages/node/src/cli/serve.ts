@@ -1,6 +1,6 @@
+import { ConfigError } from '@opg/operator'
 import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
-import { ConfigError } from '../config/errors.js'
 import { SETTINGS } from '../config/settings.js'
 import { errorFields } from '../http/errorFields.js'
 import { trackInFlight } from '../http/inFlight.js'

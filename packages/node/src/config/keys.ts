@@ -1,7 +1,6 @@
+import { ConfigError, Secret } from '@opg/operator'
 import { readFile } from 'node:fs/promises'
-import { ConfigError } from './errors.js'
 import type { Environment } from './loadConfig.js'
-import { Secret } from './secret.js'
 
 export interface NodeKeys {
   /** `0x` and 64 hexadecimal digits: sends transactions, and signs receipts where no enclave's key does. */

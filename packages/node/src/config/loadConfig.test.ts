@@ -1,9 +1,9 @@
+import { ConfigError } from '@opg/operator'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ConfigError } from './errors.js'
 import { readApiKey } from './keys.js'
 import { loadConfig, type Environment, type NodeConfig } from './loadConfig.js'
 

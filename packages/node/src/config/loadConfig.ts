@@ -1,6 +1,6 @@
+import { ConfigError } from '@opg/operator'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError } from './errors.js'
 import { readKeys, type NodeKeys } from './keys.js'
 import { SETTINGS, type SettingName, type Settings } from './settings.js'
 

@@ -1,7 +1,6 @@
+import { ChainUnavailableError, type Clock, type Logger } from '@opg/operator'
 import { type Hex, type Terms, InvalidInputError, allocationId, orderId, sliceId, termsHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import type { Clock, Logger } from '../edge.js'
-import { ChainUnavailableError } from '../errors.js'
 import type { OrderAdmission, Refusal } from '../service/types.js'
 import { freeOf } from '../store/orderRows.js'
 import { type ReservedSlice, amountOf } from '../store/reservedSlice.js'

@@ -1,3 +1,4 @@
+import type { Clock } from '@opg/operator'
 import {
   type Address,
   type Hex,
@@ -12,7 +13,6 @@ import {
   structDigest,
 } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import type { Clock } from '../edge.js'
 import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier.js'
 import type { PaidCall, Refusal } from '../service/types.js'
 import { evidenceKeyOf, pinnedHash } from '../store/reservedSlice.js'

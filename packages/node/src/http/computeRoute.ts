@@ -1,3 +1,4 @@
+import type { Logger } from '@opg/operator'
 import {
   InvalidInputError,
   RECEIPT_HEADER,
@@ -10,7 +11,6 @@ import {
 } from '@opg/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ComputeBackend, ComputePath, PreparedCall } from '../compute/backend.js'
-import type { Logger } from '../edge.js'
 import type { ComputeIo, PaidAnswer, PaidCall, PaidService } from '../service/types.js'
 import { HttpError, errorAnswer, isInternal, refusalAnswer, type ErrorAnswer } from './errors.js'
 import { errorFields } from './errorFields.js'

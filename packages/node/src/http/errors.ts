@@ -1,6 +1,7 @@
+import { ChainUnavailableError } from '@opg/operator'
 import { InvalidInputError } from '@opg/protocol'
 import { ComputeError, type ComputeErrorCode } from '../compute/errors.js'
-import { ChainUnavailableError, ReservationLostError } from '../errors.js'
+import { ReservationLostError } from '../errors.js'
 import type { Refusal } from '../service/types.js'
 
 /** What every answer that is no success carries, as JSON. */

@@ -1,6 +1,6 @@
+import { KeyUnusableError } from '@opg/operator'
 import { SigningKey, computeAddress, zeroPadValue } from 'ethers'
 import type { Hex } from '@opg/protocol'
-import { KeyUnusableError } from '../errors.js'
 import type { EvidenceSigner } from './evidenceSigner.js'
 
 const PRIVATE_KEY = /^0x[0-9a-fA-F]{64}$/

@@ -1,6 +1,6 @@
+import { KeyUnusableError } from '@opg/operator'
 import { type Address, type Hex, ZERO_BYTES32 } from '@opg/protocol'
 import { zeroPadValue } from 'ethers'
-import { KeyUnusableError } from '../errors.js'
 import type { AcceptedVerifier, VerifierInput } from './acceptedVerifier.js'
 import type { EvidenceSigner } from './evidenceSigner.js'
 

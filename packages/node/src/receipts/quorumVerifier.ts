@@ -1,7 +1,6 @@
+import { KeyUnusableError, type Logger } from '@opg/operator'
 import { type Address, type Hex, recoverSigner, toWire } from '@opg/protocol'
 import { AbiCoder, concat, keccak256, toBeHex } from 'ethers'
-import type { Logger } from '../edge.js'
-import { KeyUnusableError } from '../errors.js'
 import type { AcceptedVerifier, EvidenceBatch, VerifierInput } from './acceptedVerifier.js'
 import { askValidator } from './askValidator.js'
 import { requireEcdsa } from './keyVerifier.js'

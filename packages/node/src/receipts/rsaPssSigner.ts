@@ -1,7 +1,7 @@
+import { KeyUnusableError } from '@opg/operator'
 import { type KeyObject, constants, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import { getBytes, hexlify, keccak256 } from 'ethers'
 import type { Hex } from '@opg/protocol'
-import { KeyUnusableError } from '../errors.js'
 import type { EvidenceSigner } from './evidenceSigner.js'
 
 const MODULUS_BITS: readonly (number | undefined)[] = [2048, 3072, 4096]

@@ -1,6 +1,6 @@
+import { KeyUnusableError } from '@opg/operator'
 import type { Address, Hex } from '@opg/protocol'
 import { concat, zeroPadValue } from 'ethers'
-import { KeyUnusableError } from '../errors.js'
 import type { AcceptedVerifier, VerifierInput } from './acceptedVerifier.js'
 
 /** Form 0 of `TeeReceiptVerifier`: one signature over the digest. */

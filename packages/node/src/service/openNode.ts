@@ -1,9 +1,15 @@
+import {
+  KeyUnusableError,
+  WrongChainError,
+  connectProvider,
+  type Clock,
+  type Logger,
+  type RandomBytes,
+  type Sleep,
+} from '@opg/operator'
 import type { Address, Hex } from '@opg/protocol'
 import { type JsonRpcProvider, Wallet } from 'ethers'
 import { type EscrowReader, openEscrowReader } from '../chain/escrowReader.js'
-import { connectProvider } from '../chain/provider.js'
-import type { Clock, Logger, RandomBytes, Sleep } from '../edge.js'
-import { KeyUnusableError, WrongChainError } from '../errors.js'
 import type { GatePolicy } from '../gate/policy.js'
 import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../settle/policy.js'
 import { type Settler, createSettler } from '../settle/settler.js'

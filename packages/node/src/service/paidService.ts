@@ -1,6 +1,6 @@
+import type { Clock, Logger } from '@opg/operator'
 import { type InferenceRequest, type SignedVoucher, computeFee, responseHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import type { Clock, Logger } from '../edge.js'
 import { EvidenceKeyMissingError, ReservationLostError } from '../errors.js'
 import { createCloseRequests } from '../gate/closeRequest.js'
 import { answering, createOrderGate } from '../gate/orderGate.js'

@@ -1,7 +1,6 @@
+import type { Clock, GasFees, Logger, Sender } from '@opg/operator'
 import type { Hex, Settlement } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import type { GasFees, Sender } from '../chain/sender.js'
-import type { Clock, Logger } from '../edge.js'
 import type { LaneLease, OutboxEntry, OutboxKind } from '../store/outboxTypes.js'
 import type { NodeStore, StoredOrder } from '../store/types.js'
 import { bookingOf } from './events.js'

@@ -1,7 +1,14 @@
+import {
+  ChainUnavailableError,
+  LaneLostError,
+  createSender,
+  type Clock,
+  type Logger,
+  type Sleep,
+  type TransactionSigner,
+} from '@opg/operator'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import { type TransactionSigner, createSender } from '../chain/sender.js'
-import type { Clock, Logger, Sleep } from '../edge.js'
-import { ChainUnavailableError, LaneLostError, OrderNotReleasableError } from '../errors.js'
+import { OrderNotReleasableError } from '../errors.js'
 import type { AcceptedVerifier } from '../receipts/acceptedVerifier.js'
 import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
 import type { NodeStore, StoredOrder } from '../store/types.js'

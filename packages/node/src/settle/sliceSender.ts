@@ -1,5 +1,4 @@
-import type { Sender } from '../chain/sender.js'
-import type { Logger } from '../edge.js'
+import type { Logger, Sender } from '@opg/operator'
 import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
 import type { Hex } from '@opg/protocol'
 import { type SettledSlice, settleSlicesCall, settledSlices } from './calls.js'

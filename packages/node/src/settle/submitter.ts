@@ -1,6 +1,6 @@
+import type { Logger } from '@opg/operator'
 import { type Address, type Settlement, structDigest, treeRoot } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import type { Logger } from '../edge.js'
 import { type AcceptedVerifier, type OrderProof, verifierFor } from '../receipts/acceptedVerifier.js'
 import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
 import { evidenceKeyOf } from '../store/reservedSlice.js'

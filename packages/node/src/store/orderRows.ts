@@ -1,4 +1,15 @@
 import {
+  amount,
+  bytes,
+  hex,
+  integer,
+  optionalInteger,
+  optionalText,
+  text,
+  type Database,
+  type Row,
+} from '@opg/operator'
+import {
   type Hex,
   EMPTY_TREE,
   packTree,
@@ -9,17 +20,6 @@ import {
   unpackTree,
 } from '@opg/protocol'
 import type { Order, Terms } from '@opg/protocol'
-import {
-  type Database,
-  type Row,
-  amount,
-  bytes,
-  hex,
-  integer,
-  optionalInteger,
-  optionalText,
-  text,
-} from './database.js'
 import { type ReservedSlice, amountOf, parseReservedSlice } from './reservedSlice.js'
 import type { ClosingReason, OrderSnapshot, StoredOrder } from './types.js'
 

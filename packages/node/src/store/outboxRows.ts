@@ -1,6 +1,15 @@
+import {
+  LaneLostError,
+  StoreError,
+  amount,
+  hex,
+  integer,
+  optionalInteger,
+  text,
+  type Database,
+  type Row,
+} from '@opg/operator'
 import { type Hex, type Settlement, parseSettlement, toWire, treeRoot } from '@opg/protocol'
-import { LaneLostError, StoreError } from '../errors.js'
-import { type Database, type Row, amount, hex, integer, optionalInteger, text } from './database.js'
 import { markClosing, noteUnsettled, readOrder } from './orderRows.js'
 import type { Booking, LaneLease, OutboxAttempt, OutboxEntry, OutboxKind, PlanWish, RowOutcome } from './outboxTypes.js'
 import { isSettledOnce } from './reservedSlice.js'

@@ -1,7 +1,7 @@
+import { amount, bytes, hex, text, type Database, type Row } from '@opg/operator'
 import { type Hex, appendLeaf, packTree, parseSignedReceipt, toWire } from '@opg/protocol'
 import type { SignedReceipt } from '@opg/protocol'
 import { FeeOverReservationError, ReservationLostError } from '../errors.js'
-import { type Database, type Row, amount, bytes, hex, text } from './database.js'
 import { committedOf, freeOf, noteUnsettled, readOrder } from './orderRows.js'
 import { pinnedHash } from './reservedSlice.js'
 import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, StoredAnswer, StoredOrder } from './types.js'

@@ -1,5 +1,4 @@
-import { WrongChainError } from '../errors.js'
-import { type Database, text } from './database.js'
+import { WrongChainError, text, type Database } from '@opg/operator'
 import type { BooksIdentity } from './types.js'
 
 const VERSION = 'schema version'

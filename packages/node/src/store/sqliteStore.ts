@@ -1,7 +1,5 @@
+import { Database, StoreError, type Clock, type RandomBytes } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
-import type { Clock, RandomBytes } from '../edge.js'
-import { StoreError } from '../errors.js'
-import { Database } from './database.js'
 import { insertOrder, markClosing, readOrder, readOrders, updateSnapshot } from './orderRows.js'
 import {
   bookEntry,

@@ -1,7 +1,7 @@
+import { ChainUnavailableError, StoreError } from '@opg/operator'
 import { decodeReceiptEvent, decodeReceiptHeader, responseHash, toWire, ZERO_BYTES32 } from '@opg/protocol'
 import { connect, type AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { ChainUnavailableError, StoreError } from '../../src/errors.js'
 import { NODE, receiptOf, refusal } from '../fakeService.js'
 import { speak, speakForEver } from '../standInLlm.js'
 import {

@@ -1,9 +1,9 @@
+import { KeyUnusableError, SILENT } from '@opg/operator'
 import { constants, createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { inspect } from 'node:util'
 import { ZERO_BYTES32, recoverSigner } from '@opg/protocol'
 import { Wallet, getBytes, zeroPadValue } from 'ethers'
 import { describe, expect, it } from 'vitest'
-import { KeyUnusableError } from '../../src/errors.js'
 import { verifierFor } from '../../src/receipts/acceptedVerifier.js'
 import { acceptKeyVerifier } from '../../src/receipts/keyVerifier.js'
 import { acceptTeeVerifier } from '../../src/receipts/teeVerifier.js'
@@ -11,7 +11,6 @@ import { ecdsaSigner } from '../../src/receipts/ecdsaSigner.js'
 import type { EvidenceSigner } from '../../src/receipts/evidenceSigner.js'
 import { rsaPssSigner } from '../../src/receipts/rsaPssSigner.js'
 import { openNode } from '../../src/service/openNode.js'
-import { SILENT } from '../../src/edge.js'
 import { NODE, TERMS, hash } from '../support/books.js'
 
 const DIGEST = hash('digest')

@@ -1,6 +1,6 @@
+import { WrongChainError } from '@opg/operator'
 import { toWire } from '@opg/protocol'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { WrongChainError } from '../../src/errors.js'
 import type { PaymentNode } from '../../src/service/openNode.js'
 import { hash } from '../support/books.js'
 import { World, orderInput } from '../support/world.js'

@@ -1,7 +1,7 @@
+import { ChainUnavailableError } from '@opg/operator'
 import { inspect } from 'node:util'
 import { toWire } from '@opg/protocol'
 import { afterEach, beforeEach } from 'vitest'
-import { ChainUnavailableError } from '../../src/errors.js'
 import type { PaymentNode } from '../../src/service/openNode.js'
 import { type FlakyRpc, type RpcMood, startFlakyRpc } from '../support/flakyRpc.js'
 import { setUpNode } from '../support/fixture.js'

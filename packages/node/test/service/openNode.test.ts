@@ -1,5 +1,5 @@
+import { ChainUnavailableError, StoreError, WrongChainError } from '@opg/operator'
 import { describe, expect, it } from 'vitest'
-import { ChainUnavailableError, StoreError, WrongChainError } from '../../src/errors.js'
 import { setUpNode } from '../support/fixture.js'
 
 describe('openNode', () => {

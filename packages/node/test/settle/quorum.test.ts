@@ -1,6 +1,6 @@
+import { KeyUnusableError } from '@opg/operator'
 import { Wallet } from 'ethers'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { KeyUnusableError } from '../../src/errors.js'
 import { ecdsaSigner } from '../../src/receipts/ecdsaSigner.js'
 import { acceptQuorumVerifier, quorumKeyOf } from '../../src/receipts/quorumVerifier.js'
 import type { VerifierOptions } from '../../src/service/acceptVerifier.js'

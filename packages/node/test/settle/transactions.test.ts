@@ -1,4 +1,4 @@
-import { ChainUnavailableError } from '../../src/errors.js'
+import { ChainUnavailableError } from '@opg/operator'
 import { setUpNode } from '../support/fixture.js'
 import { startFlakyRpc } from '../support/flakyRpc.js'
 import { orderInput } from '../support/world.js'

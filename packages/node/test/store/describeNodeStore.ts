@@ -1,6 +1,7 @@
+import { WrongChainError } from '@opg/operator'
 import { type SignedVoucher, receiptLeaf, rootOfLeaves } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
-import { FeeOverReservationError, ReservationLostError, WrongChainError } from '../../src/errors.js'
+import { FeeOverReservationError, ReservationLostError } from '../../src/errors.js'
 import { IDENTITY, commitmentOf, hash, openOrder, openSnapshot, reserved, wish } from '../support/books.js'
 import type { StoredOrder } from '../../src/store/types.js'
 import { type CreateStore, LEASE_MS, setUpBooks } from './storeFixture.js'

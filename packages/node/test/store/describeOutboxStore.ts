@@ -1,6 +1,6 @@
+import { LaneLostError } from '@opg/operator'
 import { EMPTY_ROOT } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
-import { LaneLostError } from '../../src/errors.js'
 import { hash, openOrder, openSnapshot, reserved, wish } from '../support/books.js'
 import { ATTEMPT, type CreateStore, LEASE_MS, setUpBooks } from './storeFixture.js'
 

@@ -1,3 +1,4 @@
+import type { LogFields, Logger, Sleep } from '@opg/operator'
 import { type Devnet, startDevnet } from '@opg/devnet'
 import {
   type Address,
@@ -31,7 +32,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Wallet } from 'ethers'
-import type { LogFields, Logger, Sleep } from '../../src/edge.js'
 import { ecdsaSigner } from '../../src/receipts/ecdsaSigner.js'
 import { type NodeOptions, type PaymentNode, openNode } from '../../src/service/openNode.js'
 import type { PaidCall } from '../../src/service/types.js'

@@ -2,7 +2,7 @@ import { FetchRequest, JsonRpcProvider, Network, type GetUrlResponse } from 'eth
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { buffer } from 'node:stream/consumers'
-import { ChainUnavailableError } from '../errors.js'
+import { ChainUnavailableError } from './errors.js'
 
 const DEFAULT_TIMEOUT_MS = 15_000
 

@@ -1,12 +1,14 @@
 import { pino } from 'pino'
-import type { Settings } from '../config/settings.js'
-import type { LogFields, Logger } from '../edge.js'
+import type { LogFields, Logger } from './edge.js'
+
+/** What a log says, and how. */
+export interface LogSettings {
+  readonly logLevel: 'info' | 'warn' | 'error' | 'silent'
+  readonly logFormat: 'json' | 'pretty'
+}
 
 /** A logger to stderr: a JSON object a line, or lines for people. */
-export function createLogger(
-  { logLevel, logFormat }: Pick<Settings, 'logLevel' | 'logFormat'>,
-  stderr: (text: string) => void,
-): Logger {
+export function createLogger({ logLevel, logFormat }: LogSettings, stderr: (text: string) => void): Logger {
   const write =
     logFormat === 'json'
       ? stderr

@@ -1,6 +1,6 @@
 import Libsql from 'libsql'
 import { closeSync, openSync } from 'node:fs'
-import { StoreError } from '../errors.js'
+import { StoreError } from './errors.js'
 
 /** A value that a statement takes. Numbers are whole and below 2^53; anything larger travels as text. */
 export type Bindable = string | number | null | Uint8Array

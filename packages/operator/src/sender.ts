@@ -1,6 +1,6 @@
 import { type Address, type Hex } from '@opg/protocol'
 import { type JsonRpcProvider, type TransactionReceipt, isError, keccak256 } from 'ethers'
-import { ChainUnavailableError } from '../errors.js'
+import { ChainUnavailableError } from './errors.js'
 
 /** Signs the node's transactions; an ethers `Wallet` is one. */
 export interface TransactionSigner {
