@@ -64,18 +64,18 @@ describe('upto offers', () => {
   })
 
   it('make the order of what was signed, its time counted from the signed deadline', () => {
-    const [authorization] = fc.sample(any.uptoAuthorization, { numRuns: 1, seed: 1 })
-    const [offer] = fc.sample(any.offer, { numRuns: 1, seed: 1 })
-    if (authorization === undefined || offer === undefined) throw new Error('no sample')
-    const deadline = 1_800_000_000n
-    const order = uptoOrder({ ...offer, claimWindow: 3_600 }, { ...authorization, deadline })
-    expect(order).toEqual({
-      payer: authorization.from,
-      nonce: authorization.nonce,
-      amount: authorization.amount,
-      job: { requester: authorization.from, requestHash: ZERO_BYTES32 },
-      claimBy: 1_800_003_600,
-    })
-    expect(() => uptoOrder(offer, { ...authorization, deadline: 2n ** 40n })).toThrow(/deadline/)
+    fc.assert(
+      fc.property(any.uptoAuthorization, any.offer, (authorization, offer) => {
+        const order = uptoOrder({ ...offer, claimWindow: 3_600 }, { ...authorization, deadline: 1_800_000_000n })
+        expect(order).toEqual({
+          payer: authorization.from,
+          nonce: authorization.nonce,
+          amount: authorization.amount,
+          job: { requester: authorization.from, requestHash: ZERO_BYTES32 },
+          claimBy: 1_800_003_600,
+        })
+        expect(() => uptoOrder(offer, { ...authorization, deadline: 2n ** 40n })).toThrow(/deadline/)
+      }),
+    )
   })
 })
