@@ -11,6 +11,9 @@ contract VerifierMeter {
         domainSeparator = domainSeparator_;
     }
 
+    /// @notice The verifier reverted: there is nothing to measure.
+    error VerifierRefused(address verifier, bytes answer);
+
     /// @notice Asks `verifier`, which has not been touched before in the transaction.
     /// @param question calldata of `IReceiptVerifier.verify`
     /// @return answer what it returned
@@ -24,6 +27,6 @@ contract VerifierMeter {
         uint256 gasBefore = gasleft();
         (success, answer) = verifier.staticcall(asked);
         gasUsed = gasBefore - gasleft();
-        require(success);
+        require(success, VerifierRefused(verifier, answer));
     }
 }

@@ -56,22 +56,24 @@ export async function measureBaseline(
   }
   const tests: TestFile[] = []
   const queue = [...wanted]
+  const failures: string[] = []
   await Promise.all(
     workers.map(async (worker) => {
       for (let test = queue.shift(); test !== undefined; test = queue.shift()) {
         const outcome = await worker.ask<BaselineAnswer>({ kind: 'baseline', test }, BASELINE_TIMEOUT_MS)
         if (outcome.status !== 'answered') {
-          throw new MutationRunError('BASELINE_FAILED', `${test} did not end: ${outcome.status}`)
+          failures.push(`${test}: ${outcome.status}`)
+          continue
         }
         const { failure, passed, contracts, durationMs } = outcome.answer
-        if (failure !== undefined || passed === 0) {
-          const found = failure ?? 'no test in it ran'
-          throw new MutationRunError('BASELINE_FAILED', `Unbroken contracts must pass ${test}: ${found}`)
-        }
+        if (failure !== undefined || passed === 0) failures.push(`${test}: ${failure ?? 'no test in it ran'}`)
         tests.push({ test, contracts, durationMs })
       }
     }),
   )
+  if (failures.length > 0) {
+    throw new MutationRunError('BASELINE_FAILED', `Tests fail on unbroken contracts:\n${failures.join('\n')}`)
+  }
   const baseline = { fingerprint, tests: tests.sort((a, b) => a.durationMs - b.durationMs) }
   mkdirSync(dirname(cache), { recursive: true })
   writeFileSync(cache, JSON.stringify(baseline))

@@ -1,8 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Figures of gas, which hold for the code that ships only: broken or marked code costs something else. */
-const GAS = /\bgas\.test\.ts$/
+/**
+ * Figures of gas, and batches that just fit into a block, which hold for the code
+ * that ships only: broken or marked code costs something else.
+ */
+const GAS = /\b(gas|limits)\.test\.ts$/
 
 /** The contract tests below `root` that are about what contracts do, not what it costs. */
 export function testFiles(root: string): string[] {

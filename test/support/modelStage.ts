@@ -113,7 +113,10 @@ export class ModelStage {
       sent = await send()
     } catch (error) {
       const message = String(error)
-      const name = /custom error '(\w+)\(/.exec(message)?.[1]
+      // Hardhat names errors of code that it compiled itself, and shows the data of others.
+      const data = /return data: (0x[0-9a-f]+)/.exec(message)?.[1]
+      const unnamed = data === undefined ? undefined : escrow.interface.parseError(data)?.name
+      const name = /custom error '(\w+)\(/.exec(message)?.[1] ?? unnamed
       if (name !== undefined) return { error: name }
       if (/reverted without a reason/.test(message)) return { error: TOKEN_REFUSES }
       throw error

@@ -37,6 +37,9 @@ import { type NodeOptions, type PaymentNode, openNode } from '../../src/service/
 import type { PaidCall } from '../../src/service/types.js'
 import { hash } from './books.js'
 
+/** One for all, so that the same request asked for twice is the same, also where a second ends in between. Unix seconds. */
+const EXPIRES_AT = Math.floor(Date.now() / 1000) + 3_600
+
 export const MODEL_ID = hash('model')
 export const PATH = '/v1/infer'
 export const OPG = 10n ** 18n
@@ -227,7 +230,7 @@ export class World {
       node: order.slice?.slice.node ?? order.terms.node,
       requestHash: requestHash(PATH, new TextEncoder().encode(body)),
       maxFee: 100n,
-      expiresAt: Math.floor(Date.now() / 1000) + 600,
+      expiresAt: EXPIRES_AT,
       ...overrides,
     }
     const digest = structDigest(this.separator, { name: 'InferenceRequest', value: request })
