@@ -15,6 +15,7 @@ const BUSY_TIMEOUT_MS = 10_000
 export class Database {
   readonly #connection: Libsql.Database
   readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(path: string) {
     this.#connection = this.#guard('opening', () => {
@@ -37,6 +38,26 @@ export class Database {
   /** One transaction that sees a single state of the database. */
   read<T>(operation: string, work: () => T): Promise<T> {
     return this.#transaction({ operation, begin: 'BEGIN', work })
+  }
+
+  /**
+   * As `write`, for work that awaits: one at a time in this process. Whatever it awaits must come of this database, since
+   * others wait meanwhile.
+   */
+  writeAsync<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(async () => {
+      try {
+        this.#connection.exec('BEGIN IMMEDIATE')
+        const result = await work()
+        this.#connection.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (this.#connection.inTransaction) this.#connection.exec('ROLLBACK')
+        throw asStoreError(operation, error)
+      }
+    })
+    this.#turn = next.catch(() => undefined)
+    return next
   }
 
   all(sql: string, values: readonly Bindable[] = []): readonly Row[] {
@@ -94,10 +115,15 @@ export class Database {
     try {
       return work()
     } catch (error) {
-      if (error instanceof Error && 'code' in error && isOwnCode(error.code)) throw error
-      throw new StoreError(operation, { cause: error })
+      throw asStoreError(operation, error)
     }
   }
+}
+
+/** What a database threw, by its name; an error of ours that came through it stays what it is. */
+export function asStoreError(operation: string, error: unknown): Error {
+  if (error instanceof Error && 'code' in error && isOwnCode(error.code)) return error
+  return new StoreError(operation, { cause: error })
 }
 
 export function text(row: Row, column: string): string {
@@ -144,7 +170,7 @@ function unexpected(column: string): StoreError {
   return new StoreError(`reading ${column}`)
 }
 
-/** Ours are words with an underscore between; the driver's begin with SQLITE, Node's with ERR, the system's are one word. */
+/** Ours are words with an underscore between; SQLite's begin with SQLITE, Node's with ERR, others are one word or a number. */
 function isOwnCode(code: unknown): boolean {
   return typeof code === 'string' && /^(?!SQLITE|ERR_)[A-Z]+_/.test(code)
 }

@@ -1,5 +1,6 @@
 export {
   amount,
+  asStoreError,
   bytes,
   Database,
   hex,
@@ -19,11 +20,21 @@ export {
   StoreError,
   WrongChainError,
 } from './errors.js'
+export {
+  createFollower,
+  withMargin,
+  type Follower,
+  type FollowPolicy,
+  type SignedAttempt,
+  type Whereabouts,
+  type WrittenTransaction,
+} from './follower.js'
 export { createLogger, type LogSettings } from './logger.js'
 export { connectProvider } from './provider.js'
 export { Secret } from './secret.js'
 export {
   createSender,
+  type CallOutcome,
   type GasEstimate,
   type GasFees,
   type Sender,
