@@ -1,8 +1,16 @@
 import { SignerMismatchError } from '@opg/payer'
-import { recoverSigner, structDigest, typedData, type Address, type Hex } from '@opg/protocol'
-import type { InferenceReceipt, LockAttempt, SettlementBatch } from '@opg/protocol'
+import {
+  ZERO_ADDRESS,
+  parseAddress,
+  recoverSigner,
+  structDigest,
+  typedData,
+  type Address,
+  type Hex,
+  type StructName,
+  type StructValues,
+} from '@opg/protocol'
 import { Signature, type TypedDataField } from 'ethers'
-import { ZERO_ADDRESS, parseAddress } from '@opg/protocol'
 import type { Offered } from './offered.js'
 
 /** The node's key, as a wallet of ethers is one: in this process or behind a service that keeps it. */
@@ -16,14 +24,8 @@ export interface NodeSigner {
   ): Promise<string>
 }
 
-interface Signable {
-  readonly InferenceReceipt: InferenceReceipt
-  readonly LockAttempt: LockAttempt
-  readonly SettlementBatch: SettlementBatch
-}
-
 /** Signs what a seller signs, in the escrow's domain. */
-export type SignStruct = <Name extends keyof Signable>(name: Name, value: Signable[Name]) => Promise<Hex>
+export type SignStruct = <Name extends StructName>(name: Name, value: StructValues[Name]) => Promise<Hex>
 
 /**
  * Signs with the node's key: 65 bytes each.

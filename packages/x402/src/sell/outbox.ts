@@ -112,17 +112,19 @@ class RetryingOutbox implements Outbox {
       // A later entry of the order took this one's place, or its caller let it go.
       if (this.#entries.get(entry.orderId) !== entry) return
       if (this.#isOver(entry, told)) return await this.forget(entry.orderId)
-      if (told.status === 'done') {
-        entry = { ...entry, step: await this.#options.release(entry.orderId) }
+      const released = told.status === 'done' ? await this.#released(entry) : undefined
+      if (released !== undefined) {
+        entry = released
         await this.begin(entry)
         pause = FIRST_PAUSE_MS / 2
         continue
       }
       const { orderId, claimBy, step } = entry
-      logger.warn({ orderId, phase: step.phase, reason: told.reason }, 'the facilitator did not take an order; trying again')
+      const reason = told.status === 'done' ? 'unsigned' : told.reason
+      logger.warn({ orderId, phase: step.phase, reason }, 'the facilitator does not have an order yet; trying again')
       if (this.#stopped.signal.aborted) return
       await sleep(pause, this.#stopped.signal)
-      if (this.#stopped.signal.aborted) return
+      if (this.#stopped.signal.aborted || this.#entries.get(orderId) !== entry) return
       if (now() >= claimBy * 1_000) {
         logger.error({ orderId, phase: step.phase }, 'claimBy has come: anyone may return the order to its payer')
         return await this.forget(orderId)
@@ -134,6 +136,16 @@ class RetryingOutbox implements Outbox {
   #isOver({ step }: OutboxEntry, told: Told): boolean {
     if (step.phase === 'capture') return told.status === 'done'
     return told.status === 'refused' && !PASSING.includes(told.reason)
+  }
+
+  /** The release of an order whose lock is there, or undefined while the key cannot be asked. */
+  async #released(entry: OutboxEntry): Promise<OutboxEntry | undefined> {
+    try {
+      const step = await this.#options.release(entry.orderId)
+      return { ...entry, requirements: { ...entry.requirements, amount: '0' }, step }
+    } catch {
+      return undefined
+    }
   }
 
   async #ask(entry: OutboxEntry): Promise<Told> {
