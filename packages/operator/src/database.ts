@@ -16,6 +16,7 @@ export class Database {
   readonly #connection: Libsql.Database
   readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
   #turn: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
   constructor(path: string) {
     this.#connection = this.#guard('opening', () => {
@@ -46,6 +47,7 @@ export class Database {
    */
   writeAsync<T>(operation: string, work: () => Promise<T>): Promise<T> {
     const next = this.#turn.then(async () => {
+      this.#requireOpen(operation)
       try {
         this.#connection.exec('BEGIN IMMEDIATE')
         const result = await work()
@@ -79,7 +81,10 @@ export class Database {
     this.#connection.exec(sql)
   }
 
+  /** What is asked of it afterwards is a `StoreError`. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#statements.clear()
     this.#connection.close()
   }
@@ -88,6 +93,7 @@ export class Database {
     return new Promise((resolve) => {
       resolve(
         this.#guard(input.operation, () => {
+          this.#requireOpen(input.operation)
           this.#connection.exec(input.begin)
           try {
             const result = input.work()
@@ -100,6 +106,11 @@ export class Database {
         }),
       )
     })
+  }
+
+  /** The driver ends the process where a closed connection is used. */
+  #requireOpen(operation: string): void {
+    if (this.#isClosed) throw new StoreError(operation)
   }
 
   #statement(sql: string): Libsql.Statement<[readonly Bindable[]]> {
