@@ -1,1 +1,2 @@
-export {}
+// sell
+export * from './sell/index.js'
