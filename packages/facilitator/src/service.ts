@@ -84,7 +84,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     const outcome = await engine.lock({ opening: judged.opening, attempt: step.attempt, timeoutMs: lockTimeoutMs })
     switch (outcome.status) {
       case 'locked':
-        return settled(read, { transaction: outcome.transaction, amount: order.amount, state: 'locked' })
+        return settled(read, { transaction: outcome.transaction ?? '', amount: order.amount, state: 'locked' })
       case 'used':
         return used(read)
       case 'refused':
@@ -96,14 +96,14 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           order.payer,
         )
       case 'limited':
-        return invalid('over_limit', `Too much is under way: ${outcome.reason}. Try again later.`, order.payer)
+        return invalid('over_limit', `${LIMITED[outcome.reason]} Try again later.`, order.payer)
     }
   }
 
   async function capture(payment: Payment, { settlement, evidence }: CaptureStep): Promise<SettleAnswer | Invalid> {
     const read = verifier.read(payment, { toCapture: true })
     if (read.status === 'invalid') return read
-    const { orderId, terms, order } = read.opening
+    const { orderId, order } = read.opening
     const { payer } = order
     const { cumulativeFee } = settlement
     if (settlement.orderId !== orderId || !settlement.close || cumulativeFee > order.amount) {
@@ -115,13 +115,13 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     }
     const known = await engine.order(orderId)
     if (known === undefined) return unknownOrder(read)
-    if (known.state !== 'capturing' && known.state !== 'closed') {
+    if (!isCaptured(known)) {
       if (order.claimBy <= Math.floor(clock() / 1000)) {
         return invalid('order_expired', `Order ${orderId} ended at ${String(order.claimBy)}: it goes back whole.`, payer)
       }
-      const proof = await reader.simulateSettlement({ terms, order, settlement, evidence })
+      const proof = await reader.simulateCapture(read.opening, { orderId, settlement, evidence })
       if (proof.status === 'refused') {
-        return invalid('evidence_invalid', `The escrow would not take the evidence: ${proof.detail}.`, payer)
+        return invalid('evidence_invalid', `The escrow would not take the evidence: ${proof.reason}.`, payer)
       }
     }
 
@@ -131,7 +131,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
         return settled(read, { transaction: '', amount: cumulativeFee, state: 'queued' })
       case 'done':
         return settled(read, {
-          transaction: outcome.transaction,
+          transaction: outcome.transaction ?? '',
           amount: cumulativeFee,
           state: cumulativeFee === 0n ? 'released' : 'captured',
         })
@@ -217,6 +217,17 @@ function readStep({ step }: Payment): SellerStep | UnreadStep {
     if (!(error instanceof InvalidInputError)) throw error
     return { phase: undefined, reason: 'seller_step_invalid', message: error.message }
   }
+}
+
+const LIMITED = {
+  payer: 'Too many orders of this payer are on their way.',
+  all: 'Too many orders are on their way.',
+  balance: 'The facilitator is short of gas money.',
+} as const
+
+/** Whether a capture of it is on its way or done: then that one counts, and this one's evidence does not matter. */
+function isCaptured({ state, captureFailure }: BookedOrder): boolean {
+  return state === 'closed' || (state === 'capturing' && captureFailure === undefined)
 }
 
 /** Whether its opening was judged already: it is in the books for this attempt, and the money may have moved since. */

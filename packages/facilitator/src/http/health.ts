@@ -51,7 +51,8 @@ export function createHealth(input: {
 function problemsOf(status: EngineStatus, limits: HealthLimits): readonly string[] {
   const { balance, oldestPendingSeconds } = status
   return [
-    ...(balance < limits.minBalance
+    ...(balance === undefined ? ['The gas money that is left is not known.'] : []),
+    ...(balance !== undefined && balance < limits.minBalance
       ? [`${balance.toString()} wei of gas money are left, and ${limits.minBalance.toString()} are needed. Top up.`]
       : []),
     ...(oldestPendingSeconds > limits.maxPendingSeconds

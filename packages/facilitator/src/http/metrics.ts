@@ -17,6 +17,7 @@ const GAUGES = {
   queuedOpenings: ['opg_facilitator_queued_openings', 'Orders that wait to be opened.'],
   openOrders: ['opg_facilitator_open_orders', 'Orders that are locked, and neither captured nor reclaimed.'],
   queuedCaptures: ['opg_facilitator_queued_captures', 'Captures that wait to be sent.'],
+  failedCaptures: ['opg_facilitator_failed_captures', 'Captures that the chain did not take.'],
   pendingTransactions: ['opg_facilitator_pending_transactions', 'Transactions that were sent and are not mined.'],
   oldestPendingSeconds: ['opg_facilitator_oldest_pending_seconds', 'Age of the oldest of them.'],
   balance: ['opg_facilitator_gas_balance_wei', 'Gas money that is left.'],
@@ -55,8 +56,9 @@ export function createMetrics(): Metrics {
       up.set(isHealthy ? 1 : 0)
       for (const [key, gauge] of gauges) {
         // Of what is not known now nothing is told, rather than what it was.
-        if (engine === undefined) gauge.reset()
-        else gauge.set(Number(engine[key]))
+        const value = engine?.[key]
+        if (value === undefined) gauge.remove()
+        else gauge.set(Number(value))
       }
       return registry.metrics()
     },

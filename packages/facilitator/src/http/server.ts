@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@opg/operator'
+import { errorFields, type Clock, type Logger } from '@opg/operator'
 import { toWire } from '@opg/protocol'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { EIP2612_EXTENSION } from '../verify/approval.js'

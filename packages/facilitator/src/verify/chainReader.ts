@@ -1,5 +1,5 @@
-import type { Address, Hex, Order, Settlement, Terms } from '@opg/protocol'
-import type { Opening } from '../engine/types.js'
+import type { Address, Hex } from '@opg/protocol'
+import type { Capture, Opening } from '../engine/types.js'
 
 /** What a facilitator reads of the chain. Whatever fails is a `ChainUnavailableError`, never an answer (N6). */
 export interface ChainReader {
@@ -13,13 +13,8 @@ export interface ChainReader {
   simulateOpening(opening: Opening): Promise<SimulatedOpening>
   /** Whether the escrow knows an order, open or closed. */
   isKnownOrder(orderId: Hex): Promise<boolean>
-  /** Whether evidence holds for a settlement, by the verifier that the terms name. */
-  simulateSettlement(input: {
-    readonly terms: Terms
-    readonly order: Order
-    readonly settlement: Settlement
-    readonly evidence: Hex
-  }): Promise<SimulatedSettlement>
+  /** Whether evidence holds for a capture, by the verifier that the terms name. */
+  simulateCapture(opening: Opening, capture: Capture): Promise<SimulatedCapture>
   /** The latest block. */
   latestBlock(): Promise<{ readonly number: number; readonly timestamp: number }>
 }
@@ -33,12 +28,13 @@ export interface PayerState {
   readonly isNonceUsed: boolean
 }
 
+/** `reason` is one word: the name of the contract's error, or the text of a `require`. */
 export type SimulatedOpening =
   | { readonly status: 'opens' }
   /** It is open, or was: nothing would move. */
   | { readonly status: 'known' }
-  | { readonly status: 'refused'; readonly detail: string }
+  | { readonly status: 'refused'; readonly reason: string }
 
-export type SimulatedSettlement =
+export type SimulatedCapture =
   | { readonly status: 'holds' }
-  | { readonly status: 'refused'; readonly detail: string }
+  | { readonly status: 'refused'; readonly reason: string }

@@ -1,15 +1,16 @@
-import { IERC20Metadata__factory, permit2Abi } from '@opg/bindings'
+import { IERC20Metadata__factory, InferenceEscrow__factory, permit2Abi } from '@opg/bindings'
 import { ChainUnavailableError } from '@opg/operator'
 import { PERMIT2, type Address, type Hex } from '@opg/protocol'
 import { Interface, isError, type JsonRpcProvider } from 'ethers'
-import { approvalCall, escrowInterface, openingCall, settlementCall } from './calls.js'
+import { captureCall, openingCall } from '../engine/calls.js'
+import { revertReason } from '../engine/reverts.js'
 import type { ChainReader } from './chainReader.js'
 import type { Deployed } from './deployed.js'
 
 const tokenInterface = IERC20Metadata__factory.createInterface()
 const permit2Interface = new Interface(permit2Abi)
 const walletInterface = new Interface(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)'])
-const INTERFACES = [escrowInterface, permit2Interface]
+const escrowInterface = InferenceEscrow__factory.createInterface()
 /** The whole word: its selector, and nothing after it. */
 const ERC1271_MAGIC = `0x1626ba7e${'0'.repeat(56)}`
 /** What a wallet may spend on judging a signature: several times what any does, and far from what would hold up an RPC. */
@@ -17,7 +18,7 @@ const WALLET_GAS = 3_000_000n
 
 type Called =
   | { readonly status: 'returned'; readonly data: Hex }
-  | { readonly status: 'reverted'; readonly detail: string }
+  | { readonly status: 'reverted'; readonly reason: string }
 
 /** Reads by JSON-RPC, all at the latest block. */
 export function createRpcReader(input: {
@@ -34,7 +35,7 @@ export function createRpcReader(input: {
       const answer = await provider.call({ from, to, data, ...(gasLimit === undefined ? {} : { gasLimit }) })
       return { status: 'returned', data: answer as Hex }
     } catch (error) {
-      if (isError(error, 'CALL_EXCEPTION')) return { status: 'reverted', detail: detailOf(error.data, error.reason) }
+      if (isError(error, 'CALL_EXCEPTION')) return { status: 'reverted', reason: revertReason((error.data ?? '0x') as Hex) }
       throw new ChainUnavailableError('eth_call', { cause: error })
     }
   }
@@ -48,11 +49,7 @@ export function createRpcReader(input: {
   }): Promise<T> {
     const called = await call(what.to, what.of.encodeFunctionData(what.name, [...what.args]))
     if (called.status === 'reverted') throw new ChainUnavailableError(what.name)
-    try {
-      return what.as(what.of.decodeFunctionResult(what.name, called.data)[0])
-    } catch (error) {
-      throw new ChainUnavailableError(what.name, { cause: error })
-    }
+    return decoded(what.name, () => what.as(what.of.decodeFunctionResult(what.name, called.data)[0]))
   }
 
   const hasCode = async (account: Address): Promise<boolean> => {
@@ -80,10 +77,10 @@ export function createRpcReader(input: {
       return called.status === 'returned' && called.data.slice(0, ERC1271_MAGIC.length).toLowerCase() === ERC1271_MAGIC
     },
     simulateOpening: async (opening) => {
-      const calls = [approvalCall(opening), openingCall(opening)].filter((data) => data !== undefined)
-      const called = await call(escrow, escrowInterface.encodeFunctionData('multicall', [calls]))
-      if (called.status === 'reverted') return { status: 'refused', detail: called.detail }
-      return opened(called.data) ? { status: 'opens' } : { status: 'known' }
+      const { data, opened } = openingCall([opening], { gasPerOrder: 0n })
+      const called = await call(escrow, data)
+      if (called.status === 'reverted') return { status: 'refused', reason: called.reason }
+      return decoded('open', () => opened(called.data)[0] === true) ? { status: 'opens' } : { status: 'known' }
     },
     isKnownOrder: (orderId) =>
       read({
@@ -93,9 +90,9 @@ export function createRpcReader(input: {
         args: [orderId],
         as: (view) => (view as { readonly openedAt: bigint }).openedAt !== 0n,
       }),
-    simulateSettlement: async (settlement) => {
-      const called = await call(escrow, settlementCall(settlement))
-      return called.status === 'returned' ? { status: 'holds' } : { status: 'refused', detail: called.detail }
+    simulateCapture: async (opening, capture) => {
+      const called = await call(escrow, captureCall({ opening }, capture))
+      return called.status === 'returned' ? { status: 'holds' } : { status: 'refused', reason: called.reason }
     },
     latestBlock: async () => {
       try {
@@ -113,32 +110,11 @@ function uint(value: unknown): bigint {
   return BigInt(value as bigint)
 }
 
-/** What the last call of a `multicall` returned, as the bool that it is. */
-function opened(data: Hex): boolean {
+/** What does not answer as the contract does is no answer of it. */
+function decoded<T>(operation: string, decode: () => T): T {
   try {
-    const [results] = escrowInterface.decodeFunctionResult('multicall', data)
-    return BigInt(String((results as readonly string[]).at(-1))) === 1n
+    return decode()
   } catch (error) {
-    throw new ChainUnavailableError('multicall', { cause: error })
-  }
-}
-
-/** The contract's own words: the error's name and values where an interface knows it, else its selector. */
-function detailOf(data: string | null, reason: string | null): string {
-  for (const known of INTERFACES) {
-    const parsed = data === null ? null : parseError(known, data)
-    if (parsed !== null) return parsed
-  }
-  return data === null || data === '0x' ? (reason ?? 'no reason was given') : data.slice(0, 10)
-}
-
-function parseError(known: Interface, data: string): string | null {
-  try {
-    const parsed = known.parseError(data)
-    if (parsed === null) return null
-    const values = parsed.fragment.inputs.map((input, i) => `${input.name} ${String(parsed.args[i])}`)
-    return [parsed.name, ...values].join(', ').slice(0, 300)
-  } catch {
-    return null // four bytes of an error that is known, and arguments that are not its
+    throw new ChainUnavailableError(operation, { cause: error })
   }
 }

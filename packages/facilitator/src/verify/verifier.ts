@@ -72,7 +72,7 @@ export function createVerifier({ deployed, policy, reader, clock }: VerifierOpti
     if (simulated.status === 'known') return alreadyOpen(candidate)
     if (simulated.status === 'opens') return needsApproval(opening, state) ? opening : candidate.opening
     if (state.isNonceUsed && (await reader.isKnownOrder(opening.orderId))) return alreadyOpen(candidate)
-    return refusalByMoney(opening, state) ?? refusalBySimulation(candidate, simulated.detail)
+    return refusalByMoney(opening, state) ?? refusalBySimulation(candidate, simulated.reason)
   }
 
   return {
@@ -154,8 +154,8 @@ function needsApproval({ order, approval }: Opening, state: PayerState): boolean
   return approval !== undefined && state.allowance < order.amount
 }
 
-function refusalBySimulation({ opening }: Candidate, detail: string): Invalid {
-  return invalid('permit2_simulation_failed', `The escrow would not open the order: ${detail}.`, opening.order.payer)
+function refusalBySimulation({ opening }: Candidate, reason: string): Invalid {
+  return invalid('permit2_simulation_failed', `The escrow would not open the order: ${reason}.`, opening.order.payer)
 }
 
 function badSignature({ opening }: Candidate): Invalid {
