@@ -146,7 +146,8 @@ describe('settle', () => {
       const step = stepOf(5n)
       const open = { ...step, settlement: { ...step.settlement, close: false } }
       expect(await capture(open)).toMatchObject({ errorReason: 'seller_step_invalid' })
-      const other = { ...step, settlement: { ...step.settlement, orderId: `0x${'11'.repeat(32)}` } }
+      const orderId: Hex = `0x${'11'.repeat(32)}`
+      const other = { ...step, settlement: { ...step.settlement, orderId } }
       expect(await capture(other)).toMatchObject({ errorReason: 'seller_step_invalid' })
     })
 
