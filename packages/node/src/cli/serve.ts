@@ -1,13 +1,11 @@
-import { ConfigError } from '@opg/operator'
+import { ConfigError, EXIT, errorFields, print, waitForStop, type ExitCode } from '@opg/operator'
 import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import { SETTINGS } from '../config/settings.js'
-import { errorFields } from '../http/errorFields.js'
 import { trackInFlight } from '../http/inFlight.js'
 import { createNodeServer } from '../http/server.js'
 import { createBackends } from './backends.js'
-import { configure, print, type CommandContext, type OpenContext } from './context.js'
-import { EXIT, type ExitCode } from './exitCodes.js'
+import { configure, type CommandContext, type OpenContext } from './context.js'
 import { wireCashier } from './selling.js'
 import type { PaymentNode } from '../service/openNode.js'
 import { closeBackends, nodeAddressOf, nodeInfo, wireNode } from './wire.js'
@@ -38,7 +36,7 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     })
     try {
       // Before anybody can know that it runs: a signal that comes right then must find a listener.
-      const stop = waitForStop(open)
+      const stop = waitForStop(edge, logger)
       await listen(app, open)
       const intervalMs = config.settings.settleIntervalSeconds * 1000
       const core = startCore(open, async (signal) => {
@@ -107,26 +105,6 @@ function startCore(
       return running
     },
   }
-}
-
-function waitForStop({ edge, logger }: OpenContext): {
-  readonly first: Promise<undefined>
-  readonly again: Promise<undefined>
-} {
-  const calls: (() => void)[] = []
-  const next = (): Promise<undefined> =>
-    new Promise((resolve) => {
-      calls.push(() => {
-        resolve(undefined)
-      })
-    })
-  const [first, again] = [next(), next()]
-  const stopListening = edge.onStop(() => {
-    logger.info({}, 'asked to stop')
-    calls.shift()?.()
-    if (calls.length === 0) stopListening()
-  })
-  return { first, again }
 }
 
 /** Answers what runs, until the time is over or somebody asks again; then it cuts off. */

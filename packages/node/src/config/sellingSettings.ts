@@ -1,15 +1,8 @@
-import { parseAddress, type Address, ZERO_ADDRESS } from '@opg/protocol'
+import { fields } from '@opg/operator'
+import { ZERO_ADDRESS } from '@opg/protocol'
 import { z } from 'zod'
-import { httpUrl, wholeNumber } from './fields.js'
 
-const address = z.string({ error: 'an address' }).transform((value, context): Address => {
-  try {
-    return parseAddress(value)
-  } catch {
-    context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
-    return z.NEVER
-  }
-})
+const { address, httpUrl, wholeNumber } = fields
 const plainUrl = (expected: string) => httpUrl(expected).transform((url) => url.replace(/\/+$/, ''))
 
 /** How the node sells over x402. */
