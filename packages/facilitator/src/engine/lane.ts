@@ -27,13 +27,14 @@ export interface LaneDependencies {
   readonly logger: Logger
 }
 
-/** However quiet the chain is, what is on its way is looked at so often. */
+/** However quiet the chain is, what is on its way is looked at so often, or as often as replacing asks for. */
 const FOLLOW_AT_LEAST_MS = 5_000
 const LONGEST_PAUSE_MS = 5_000
 
 export function createLane(dependencies: LaneDependencies): Lane {
   const { store, sender, outbox, openings, closings, policy, renewMs, clock, sleep, logger } = dependencies
   let alarm = new AbortController()
+  const followAtLeastMs = Math.min(FOLLOW_AT_LEAST_MS, policy.replaceAfterMs)
   let followed = { hash: '', atMs: 0 }
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -87,7 +88,7 @@ export function createLane(dependencies: LaneDependencies): Lane {
     try {
       await openings.send(lease, clock())
       const latest = await sender.latestBlock()
-      if (latest.hash !== followed.hash || clock() - followed.atMs >= FOLLOW_AT_LEAST_MS) {
+      if (latest.hash !== followed.hash || clock() - followed.atMs >= followAtLeastMs) {
         await outbox.checkReorgs(lease, latest.number)
         await outbox.follow(lease)
         followed = { hash: latest.hash, atMs: clock() }
