@@ -6,6 +6,8 @@ import { trackInFlight } from '../http/inFlight.js'
 import { createNodeServer } from '../http/server.js'
 import { createBackends } from './backends.js'
 import { configure, type CommandContext, type OpenContext } from './context.js'
+import { wireCashier } from './selling.js'
+import type { PaymentNode } from '../service/openNode.js'
 import { closeBackends, nodeAddressOf, nodeInfo, wireNode } from './wire.js'
 
 /** `opg-node serve`: sells compute and settles, until it is asked to stop; then it answers what runs, and ends. */
@@ -17,14 +19,18 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     const modelIds = backends.map(({ model }) => model.modelId)
     const wired = await wireNode({ config, edge, logger, modelIds, signs: true })
     const { payments } = wired
+    const info = nodeInfo(wired, { config, version })
+    const cashier = await orClose(payments, wireCashier(wired, { config, info, edge, logger }))
     const tracked = trackInFlight(payments.service)
     const cut = new AbortController()
     const app = createNodeServer({
       service: tracked.service,
       books: payments.store,
       backends,
-      info: nodeInfo(wired, { config, version }),
+      info,
       logger,
+      cashier,
+      publicUrl: config.settings.publicUrl,
       limits: { bodyBytes: config.settings.bodyBytes },
       stop: cut.signal,
     })
@@ -32,9 +38,10 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
       // Before anybody can know that it runs: a signal that comes right then must find a listener.
       const stop = waitForStop(edge, logger)
       await listen(app, open)
-      const core = startCore(open, (signal) =>
-        payments.run({ signal, settleIntervalMs: config.settings.settleIntervalSeconds * 1000 }),
-      )
+      const intervalMs = config.settings.settleIntervalSeconds * 1000
+      const core = startCore(open, async (signal) => {
+        await Promise.all([payments.run({ signal, settleIntervalMs: intervalMs }), cashier.run({ signal, intervalMs })])
+      })
       announce(open, app)
       await Promise.race([stop.first, core.failed])
       await drain(app, { idle: () => tracked.idle(), cut, open, again: stop.again })
@@ -47,6 +54,16 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     }
   } finally {
     await closeBackends(backends)
+  }
+}
+
+/** Where the next step fails, the node is closed. */
+async function orClose<T>(payments: PaymentNode, step: Promise<T>): Promise<T> {
+  try {
+    return await step
+  } catch (error) {
+    await payments.close()
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@opg/operator'
 import type { Deployment } from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
-import { computeAddress } from 'ethers'
+import { computeAddress, type JsonRpcProvider } from 'ethers'
 import type { ComputeBackend } from '../compute/backend.js'
 import type { NodeConfig } from '../config/loadConfig.js'
 import { SETTINGS, type Settings } from '../config/settings.js'
@@ -22,6 +22,7 @@ import { verifierInfo, verifiersOf } from './verifiers.js'
 /** A node as it is configured, open. */
 export interface WiredNode {
   readonly payments: PaymentNode
+  readonly provider: JsonRpcProvider
   readonly deployment: Deployment
   readonly verifiers: readonly VerifierOptions[]
   readonly settlePolicy: SettlePolicy
@@ -73,7 +74,7 @@ export async function wireNode({ config, edge, logger, modelIds, signs }: WireOp
       sleep: edge.sleep,
       logger,
     })
-    return { payments, deployment, verifiers, settlePolicy }
+    return { payments, provider, deployment, verifiers, settlePolicy }
   } catch (error) {
     provider.destroy()
     throw error

@@ -24,9 +24,7 @@ export const SELLING_SETTINGS = {
   },
   offerVerifier: {
     variable: 'OPG_NODE_OFFER_VERIFIER',
-    schema: z
-      .enum(['key', 'tee', 'voucher', 'quorum'], { error: 'key, tee, voucher or quorum' })
-      .optional(),
+    schema: z.enum(['key', 'tee', 'voucher', 'quorum'], { error: 'key, tee, voucher or quorum' }).optional(),
     help: 'Verifier that x402 offers name. Default: tee where there is an enclave, else key.',
   },
   offerFacilitator: {

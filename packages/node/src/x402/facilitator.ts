@@ -71,7 +71,10 @@ function answerOf(value: unknown): LockAnswer {
   const answer = new Map<string, unknown>(Object.entries(value))
   if (answer.get('success') === true) {
     const transaction = answer.get('transaction')
-    return { status: 'locked', transaction: typeof transaction === 'string' && TRANSACTION.test(transaction) ? transaction : '' }
+    return {
+      status: 'locked',
+      transaction: typeof transaction === 'string' && TRANSACTION.test(transaction) ? transaction : '',
+    }
   }
   const reason = answer.get('errorReason')
   if (typeof reason !== 'string' || !/^[a-z0-9_]{1,100}$/.test(reason)) return strange()
@@ -84,10 +87,10 @@ function strange(): LockAnswer {
   return { status: 'unknown', detail: 'its answer is none of x402' }
 }
 
-async function limitedText(response: Response): Promise<string> {
+async function limitedText({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length
     if (length > MAX_ANSWER_BYTES) throw new RangeError('the answer is too long')
     chunks.push(chunk)
