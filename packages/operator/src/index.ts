@@ -3,6 +3,7 @@ export {
   bytes,
   Database,
   hex,
+  IN_MEMORY,
   integer,
   optionalInteger,
   optionalText,
