@@ -1,36 +1,7 @@
-import { type Address, type Hex, parseAddress, parseOpg } from '@opg/protocol'
+import { type Address, type Hex, parseAddress } from '@opg/protocol'
 import { z } from 'zod'
-
-/** Digits as environment variables have them, or a number as JSON has it. */
-function wholeNumber(min: number, max: number) {
-  const expected = `a whole number from ${String(min)} to ${String(max)}`
-  return z
-    .union([z.number(), z.string().regex(/^(0|[1-9][0-9]{0,15})$/)], { error: expected })
-    .transform(Number)
-    .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: expected })
-}
-
-/** OPG as decimal digits in a text, exactly; JSON's numbers would round. */
-function opg({ zero }: { readonly zero: boolean }) {
-  const expected = `OPG as decimal digits in a text, like "0.5", with at most 18 decimals${zero ? '' : ', above 0'}`
-  return z.string({ error: expected }).transform((text, context): bigint => {
-    if (zero && text === '0') return 0n
-    try {
-      return parseOpg(text)
-    } catch {
-      context.addIssue({ code: 'custom', message: expected })
-      return z.NEVER
-    }
-  })
-}
-
-const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected })
-const httpUrl = (expected: string) => z.url({ protocol: /^https?$/, error: expected })
-const hex = (bytes: number, expected: string) =>
-  z
-    .string({ error: expected })
-    .regex(new RegExp(`^0x[0-9a-fA-F]{${String(2 * bytes)}}$`), { error: expected })
-    .transform((value): `0x${string}` => `0x${value.slice(2)}`)
+import { hex, httpUrl, opg, text, wholeNumber } from './fields.js'
+import { SELLING_SETTINGS } from './sellingSettings.js'
 
 const prices = z.strictObject({
   perRequest: opg({ zero: true }),
@@ -255,6 +226,7 @@ export const SETTINGS = {
       }),
     help: 'Base units of OPG per wei of gas money, as a fraction. Default: 1/1, where OPG is the coin.',
   },
+  ...SELLING_SETTINGS,
   claimThreshold: {
     variable: 'OPG_NODE_CLAIM_THRESHOLD',
     schema: opg({ zero: false }).optional(),
