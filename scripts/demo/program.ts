@@ -37,7 +37,9 @@ function run(
   cli: string,
   { args, environment }: { readonly args: readonly string[]; readonly environment: NodeJS.ProcessEnv },
 ) {
-  return spawn(process.execPath, [cli, ...args], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
+  // Of the benchmarks, some are not compiled.
+  const loader = cli.endsWith('.ts') ? ['--import', 'tsx'] : []
+  return spawn(process.execPath, [...loader, cli, ...args], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 async function listening({ stdout }: ChildProcess, cli: string): Promise<string> {
