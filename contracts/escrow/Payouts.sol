@@ -18,6 +18,7 @@ abstract contract Payouts is IInferenceEscrow, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using Credits for Credits.Bucket;
 
+    /// @inheritdoc IInferenceEscrow
     IERC20 public immutable TOKEN;
     IFeePolicy public immutable FEE_POLICY;
     IModelRegistry public immutable MODEL_REGISTRY;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
 import {FundedOrder} from "../types/Funding.sol";
 import {SettleRow, Settlement} from "../types/Settlement.sol";
 import {Allocation, SliceRow} from "../types/Slice.sol";
@@ -328,6 +330,9 @@ interface IInferenceEscrow {
 
     /// @notice EIP-712 domain separator on the chain's present id.
     function domainSeparator() external view returns (bytes32);
+
+    /// @notice The one token that the escrow holds: OPG.
+    function TOKEN() external view returns (IERC20);
 
     /// @notice Chain id at deployment, part of every order id (F18).
     function deploymentChainId() external view returns (uint256);

@@ -98,6 +98,7 @@ describe('claimRoyalty', () => {
     await expect(sent).to.changeTokenBalances(f.token, [f.escrow, f.modelOwner], [-ROYALTY, ROYALTY])
     expect(await f.escrow.royalties(f.modelId)).to.equal(0n)
     await expect(escrow.claimRoyalty(f.modelId, f.modelOwner)).not.to.emit(f.token, 'Transfer')
+    expect(await escrow.claimRoyalty.staticCall(f.modelId, f.modelOwner)).to.equal(0n)
   })
 
   it('pays where the owner says', async () => {
@@ -143,6 +144,7 @@ describe('claimNetwork', () => {
     await expect(sent).to.changeTokenBalances(f.token, [f.escrow, f.network], [-NETWORK, NETWORK])
     expect(await f.escrow.networkCredit()).to.equal(0n)
     await expect(escrow.claimNetwork(f.network)).not.to.emit(f.token, 'Transfer')
+    expect(await escrow.claimNetwork.staticCall(f.network)).to.equal(0n)
   })
 
   it('pays where the recipient says', async () => {

@@ -29,14 +29,14 @@ contract Starvation is Probes {
         super.setUp();
         _terms = world.offer(0);
         for (uint256 i = 0; i < 3; ++i) {
-            address payer = world.payers([0, 2, 1][i]);
+            address payer = i == 2 ? world.thrifty() : world.payers(2 * i);
             uint40 claimBy = uint40(block.timestamp + 1 days);
             Order memory order = Order(payer, i, 1_000, Job(payer, 0), claimBy);
             _signed.push(world.signOrder(payer, _terms, order, claimBy));
         }
     }
 
-    /// @notice Between two good orders stands a wallet that burns what it gets.
+    /// @notice Between two good orders, one of them a dear wallet's, stands a wallet that burns what it gets.
     function test_starvedBatchOpensAllGoodOrdersOrNone() external {
         HostileWallet(world.payers(2)).setMood(HostileWallet.Mood.BurnsGas);
         bytes memory data = abi.encodeCall(escrow.openBatch, (_terms, _signed, GAS_PER_ORDER));
@@ -52,7 +52,7 @@ contract Starvation is Probes {
     function test_starvedFundedBatchOpensAllGoodOrdersOrNone() external {
         FundedOrder[] memory funded = new FundedOrder[](3);
         for (uint256 i = 0; i < 3; ++i) {
-            HostileFunder.Mood mood = i == 1 ? HostileFunder.Mood.BurnsGas : HostileFunder.Mood.Delivers;
+            HostileFunder.Mood mood = i == 1 ? HostileFunder.Mood.BurnsGas : HostileFunder.Mood.Thrifty;
             funded[i] = FundedOrder(_signed[i].order, abi.encodePacked(uint8(mood)));
         }
         bytes memory data = abi.encodeCall(escrow.openBatchVia, (world.funder(), _terms, funded, GAS_PER_ORDER));

@@ -8,6 +8,7 @@ import {
   ModelRegistry__factory,
   QuorumReceiptVerifier__factory,
   TeeReceiptVerifier__factory,
+  UptoAdapter__factory,
   VoucherReceiptVerifier__factory,
 } from '@opg/bindings'
 
@@ -19,6 +20,7 @@ const FACTORIES = {
   QuorumReceiptVerifier: QuorumReceiptVerifier__factory,
   TeeReceiptVerifier: TeeReceiptVerifier__factory,
   GatewayReceiptVerifier: GatewayReceiptVerifier__factory,
+  UptoAdapter: UptoAdapter__factory,
   DevOPG: DevOPG__factory,
   DevTEERegistry: DevTEERegistry__factory,
 } as const

@@ -7,6 +7,7 @@ import {
   isCodeOf,
   type Deployment,
   TeeReceiptVerifier__factory,
+  UptoAdapter__factory,
 } from '@opg/bindings'
 import { OPG_DECIMALS, PERMIT2 } from '@opg/protocol'
 import type { Chain } from './chain.js'
@@ -34,6 +35,7 @@ async function codeDifferences(chain: Chain, deployment: Deployment, { external 
     ['quorumReceiptVerifier', deployment.quorumReceiptVerifier, 'QuorumReceiptVerifier'],
     ['gatewayReceiptVerifier', deployment.gatewayReceiptVerifier, 'GatewayReceiptVerifier'],
     ['teeReceiptVerifier', deployment.teeReceiptVerifier, 'TeeReceiptVerifier'],
+    ['uptoAdapter', deployment.uptoAdapter, 'UptoAdapter'],
     ['permit2', deployment.permit2, 'any code'],
     ['token', deployment.token, external === undefined ? 'DevOPG' : 'any code'],
     ['teeRegistry', deployment.teeRegistry, external === undefined ? 'DevTEERegistry' : 'any code'],
@@ -73,18 +75,22 @@ async function valueDifferences(chain: Chain, deployment: Deployment, parameters
     ['feePolicy.networkBps', policy.networkBps(), parameters.networkBps],
     ['token.decimals', token.decimals(), OPG_DECIMALS],
   ]
-  const registries: (readonly [string, Promise<unknown>, unknown])[] = []
+  const others: (readonly [string, Promise<unknown>, unknown])[] = []
   const { teeReceiptVerifier, gatewayReceiptVerifier } = deployment
   if (teeReceiptVerifier !== null) {
     const verifier = TeeReceiptVerifier__factory.connect(teeReceiptVerifier, provider)
-    registries.push(['teeReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
+    others.push(['teeReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
   }
   if (gatewayReceiptVerifier !== null) {
     const verifier = GatewayReceiptVerifier__factory.connect(gatewayReceiptVerifier, provider)
-    registries.push(['gatewayReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
+    others.push(['gatewayReceiptVerifier.REGISTRY', verifier.REGISTRY(), teeRegistry])
+  }
+  if (deployment.uptoAdapter !== null) {
+    const adapter = UptoAdapter__factory.connect(deployment.uptoAdapter, provider)
+    others.push(['uptoAdapter.ESCROW', adapter.ESCROW(), deployment.escrow])
   }
   const compared = await Promise.all(
-    [...values, ...registries].map(async ([subject, read, wanted]): Promise<Difference[]> => {
+    [...values, ...others].map(async ([subject, read, wanted]): Promise<Difference[]> => {
       const [expected, found] = [String(wanted), String(await read)]
       return expected.toLowerCase() === found.toLowerCase() ? [] : [{ subject, expected, found }]
     }),

@@ -7,6 +7,8 @@ export interface Shape {
   readonly dev: boolean
   /** Verifiers of enclaves' and gateways' evidence: only where there is a registry of TEE keys. */
   readonly tee: boolean
+  /** The adapter for stock x402 payments: only where the upto proxy is. */
+  readonly upto: boolean
 }
 
 /** The Ignition module's id, and with it the prefix of every contract's id in the journal. */
@@ -31,6 +33,7 @@ export function contractsModule(shape: Shape): ReturnType<typeof buildModule> {
     ])
     m.contract('VoucherReceiptVerifier', artifactOf('VoucherReceiptVerifier'))
     m.contract('QuorumReceiptVerifier', artifactOf('QuorumReceiptVerifier'))
+    if (shape.upto) m.contract('UptoAdapter', artifactOf('UptoAdapter'), [escrow])
     if (shape.tee) {
       const registry = shape.dev
         ? m.contract('DevTEERegistry', artifactOf('DevTEERegistry'))

@@ -7,6 +7,7 @@ import { type Chain, connect } from './chain.js'
 import { check } from './check.js'
 import { contractsModule, MODULE_ID } from './contractsModule.js'
 import { deployPermit2 } from './deployPermit2.js'
+import { hasUptoProxy, placeUptoProxy } from './uptoProxy.js'
 import { DeployFailedError, WrongChainError } from './errors.js'
 import { Journal } from './journal.js'
 import { readManifest, removeManifest, writeManifest } from './manifest.js'
@@ -57,7 +58,7 @@ export async function deployContracts(options: DeployOptions): Promise<DeployOut
 
   const { parameters, log = () => undefined } = options
   const recorded = options.manifestFolder === undefined ? undefined : readManifest(options.manifestFolder, chain.id)
-  if (recorded !== undefined && !lacksTee(recorded, parameters)) {
+  if (recorded !== undefined && !(await lacksSomething(chain, recorded, parameters))) {
     await check(chain, recorded, parameters)
     log(`Chain ${String(chain.id)}: everything is deployed and as recorded. Nothing to do.`)
     return { deployment: recorded, changed: false }
@@ -90,12 +91,16 @@ async function apply(
   })
   const { external, ...values } = parameters
   const isLocal = external === undefined
-  if (isLocal) await deployPermit2(chain, { signer, from: wallet.address })
+  if (isLocal) {
+    await deployPermit2(chain, { signer, from: wallet.address })
+    await placeUptoProxy(chain)
+  }
+  const upto = await hasUptoProxy(chain)
   const result = await run(async () => {
     await journal?.recover(chain.rpc)
     return await deploy({
       provider: signer,
-      ignitionModule: contractsModule({ dev: isLocal, tee: isLocal || external.teeRegistry !== null }),
+      ignitionModule: contractsModule({ dev: isLocal, tee: isLocal || external.teeRegistry !== null, upto }),
       deploymentParameters: { [MODULE_ID]: { ...values, permit2: PERMIT2, ...moduleAddresses(parameters) } },
       accounts: [wallet.address],
       artifactResolver: NO_ARTIFACTS,
@@ -103,7 +108,7 @@ async function apply(
       ...(isLocal ? { config: { requiredConfirmations: 1, blockPollingInterval: 20 } } : {}),
     })
   })
-  return toDeployment(chain, addressesOf(result), { parameters, origin })
+  return toDeployment(chain, addressesOf(result), { parameters, origin, upto })
 }
 
 /** The module carries its artifacts. */
@@ -146,7 +151,11 @@ function addressesOf(result: DeploymentResult): ReadonlyMap<string, Address> {
 function toDeployment(
   chain: Chain,
   addresses: ReadonlyMap<string, Address>,
-  { parameters: { external }, origin }: { readonly parameters: Parameters; readonly origin: number },
+  {
+    parameters: { external },
+    origin,
+    upto,
+  }: { readonly parameters: Parameters; readonly origin: number; readonly upto: boolean },
 ): Deployment {
   const address = (name: Deployable): Address => {
     const found = addresses.get(name)
@@ -168,6 +177,7 @@ function toDeployment(
     gatewayReceiptVerifier: teeRegistry === null ? null : address('GatewayReceiptVerifier'),
     teeReceiptVerifier: teeRegistry === null ? null : address('TeeReceiptVerifier'),
     teeRegistry,
+    uptoAdapter: upto ? address('UptoAdapter') : null,
   }
 }
 
@@ -186,6 +196,8 @@ async function forgetLastChain(chain: Chain, options: DeployOptions, journal: Jo
   if (options.manifestFolder !== undefined) removeManifest(options.manifestFolder, chain.id)
 }
 
-function lacksTee(recorded: Deployment, { external }: Parameters): boolean {
-  return recorded.teeReceiptVerifier === null && external !== undefined && external.teeRegistry !== null
+/** What the chain has room for now, and had not when it was recorded. */
+async function lacksSomething(chain: Chain, recorded: Deployment, { external }: Parameters): Promise<boolean> {
+  if (recorded.teeReceiptVerifier === null && external !== undefined && external.teeRegistry !== null) return true
+  return recorded.uptoAdapter === null && (await hasUptoProxy(chain))
 }

@@ -5,7 +5,7 @@ import { folders } from './support/folders.js'
 import { startProxy } from './support/proxy.js'
 
 // What a deployment sends to a new local chain: Permit2, and seven contracts.
-const TRANSACTIONS = 10
+const TRANSACTIONS = 11
 
 const POINTS: readonly { readonly method: string; readonly nth: number; readonly reachesChain: boolean }[] = [
   ...[1, 2, 3, 7, 8].flatMap((nth) =>

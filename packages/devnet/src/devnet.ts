@@ -19,6 +19,8 @@ import {
   QuorumReceiptVerifier__factory,
   type TeeReceiptVerifier,
   TeeReceiptVerifier__factory,
+  type UptoAdapter,
+  UptoAdapter__factory,
   type VoucherReceiptVerifier,
   VoucherReceiptVerifier__factory,
 } from '@opg/bindings'
@@ -41,6 +43,7 @@ export interface DevnetContracts {
   readonly quorumReceiptVerifier: QuorumReceiptVerifier
   readonly gatewayReceiptVerifier: GatewayReceiptVerifier
   readonly teeReceiptVerifier: TeeReceiptVerifier
+  readonly uptoAdapter: UptoAdapter
 }
 
 /** A local chain with all contracts. */
@@ -181,5 +184,6 @@ function connect(deployment: Deployment, runner: ContractRunner): DevnetContract
       runner,
     ),
     teeReceiptVerifier: TeeReceiptVerifier__factory.connect(deployment.teeReceiptVerifier ?? ZeroAddress, runner),
+    uptoAdapter: UptoAdapter__factory.connect(deployment.uptoAdapter ?? ZeroAddress, runner),
   }
 }

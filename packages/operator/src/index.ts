@@ -4,6 +4,7 @@ export {
   bytes,
   Database,
   hex,
+  IN_MEMORY,
   integer,
   optionalInteger,
   optionalText,
@@ -29,6 +30,22 @@ export {
   type Whereabouts,
   type WrittenTransaction,
 } from './follower.js'
+export {
+  CommandRefusedError,
+  EXIT,
+  WaitEndedError,
+  exitHelp,
+  failureOf,
+  type ExitCode,
+  type Failure,
+} from './cli/exitCodes.js'
+export { countOf, print, processEdge, waitForStop, type CliEdge } from './cli/edge.js'
+export { findDeployment } from './config/deployment.js'
+export * as fields from './config/fields.js'
+export { givenIn, readKeyFile, readPrivateKey } from './config/privateKey.js'
+export { readSettings, type Environment } from './config/readSettings.js'
+export { settingsHelp, type Setting, type SettingTable, type SettingsOf } from './config/settings.js'
+export { errorFields } from './errorFields.js'
 export { createLogger, type LogSettings } from './logger.js'
 export { connectProvider } from './provider.js'
 export { Secret } from './secret.js'

@@ -19,6 +19,8 @@ export interface Deployment {
   readonly gatewayReceiptVerifier: Address | null
   readonly teeReceiptVerifier: Address | null
   readonly teeRegistry: Address | null
+  /** Null where the chain has no x402 upto proxy. */
+  readonly uptoAdapter: Address | null
 }
 
 const addressOrNull: Reader<Address | null> = (value, field) => (value === null ? null : parseAddress(value, field))
@@ -38,4 +40,5 @@ export const parseDeployment: Reader<Deployment> = parseObject<Deployment>({
   gatewayReceiptVerifier: addressOrNull,
   teeReceiptVerifier: addressOrNull,
   teeRegistry: addressOrNull,
+  uptoAdapter: addressOrNull,
 })

@@ -80,7 +80,7 @@ contract Funding is Handler {
         address payer,
         uint256 seed
     ) private returns (FundedOrder memory funded, HostileFunder.Mood mood) {
-        if (seed % 4 == 0) mood = HostileFunder.Mood((seed >> 8) % 9);
+        if (seed % 4 == 0) mood = HostileFunder.Mood((seed >> 8) % 10);
         funded.order = _newOrder(offer, payer, seed);
         funded.data = abi.encodePacked(uint8(mood));
     }

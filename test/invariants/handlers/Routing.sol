@@ -61,6 +61,7 @@ contract Routing is Handler {
             if (steps[i].accepted) ledger.proveSlice(place, steps[i].index, steps[i].fee);
         }
         if (!success) ledger.blame(Guarantee.E8, "slices of an allocation could not be settled");
+        if (success) _requirePinned(terms.evidenceKey, r);
         uint256 counted = success ? ledger.settleSlices(place, steps) : 0;
         if (success && abi.decode(answer, (uint256)) != counted) {
             ledger.blame(Guarantee.E8, "other slices counted than the rules say");
@@ -206,6 +207,16 @@ contract Routing is Handler {
         if (kind == 1) return cap;
         if (kind == 2) return cap == type(uint96).max ? cap : cap + 1;
         return uint96((seed >> 16) % (uint256(cap) + 1));
+    }
+
+    /// @dev Blames where a slice was settled under another key than the payer pinned, whatever its judge said.
+    function _requirePinned(bytes32 pinned, Reservation memory r) private {
+        if (pinned == 0) return;
+        (, uint256 unsettled) = escrow.unsettledSlices(r.id);
+        for (uint256 i = 0; i < r.keys.length; ++i) {
+            bool settled = (unsettled >> i) & 1 == 0;
+            if (settled && r.keys[i] != pinned) ledger.blame(Guarantee.E9, "a slice was settled under another key");
+        }
     }
 
     function _doubled(SliceRow memory row) private pure returns (SliceRow[] memory rows) {

@@ -18,7 +18,9 @@ contract HostileFunder is IOrderFunder {
         RevertsAfterDelivery,
         BurnsGas,
         ReturnBomb,
-        CallsBack
+        CallsBack,
+        /// Delivers, but gives up at once where the gas would not last.
+        Thrifty
     }
 
     IERC20 private immutable _TOKEN;
@@ -40,6 +42,7 @@ contract HostileFunder is IOrderFunder {
     function fund(bytes32, Terms calldata, Order calldata order, bytes calldata data) external {
         Mood mood = Mood(uint8(data[0]));
         require(mood != Mood.Reverts);
+        require(mood != Mood.Thrifty || gasleft() >= 80_000);
         if (mood == Mood.BurnsGas) {
             while (gasleft() > 0) {}
         }

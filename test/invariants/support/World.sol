@@ -19,6 +19,7 @@ import {HostileFunder} from "./HostileFunder.sol";
 import {MoodyOPG} from "./MoodyOPG.sol";
 import {Signing} from "./Signing.sol";
 import {Switch} from "./Switch.sol";
+import {ThriftyWallet} from "./ThriftyWallet.sol";
 
 /// @title World
 /// @notice Everything that is not a move: the contracts under test, whoever acts on them, and their keys.
@@ -57,6 +58,8 @@ contract World {
     /// @notice A smart wallet that routes orders.
     address public immutable router;
     HostileFunder public immutable funder;
+    /// @notice A payer that is honest and dear.
+    address public immutable thrifty;
     address public immutable sponsor;
     address public immutable thief;
     bytes32 public immutable modelId;
@@ -95,6 +98,9 @@ contract World {
         router = address(new HostileWallet(token, address(permit2)));
         funder = new HostileFunder(token);
         token.mint(address(funder), 2 ** 110);
+        thrifty = address(new ThriftyWallet(token, address(permit2)));
+        token.mint(thrifty, 2 ** 110);
+        accounts.push(thrifty);
         accounts.push(router);
         accounts.push(address(funder));
         hostileVerifier = new HostileVerifier();

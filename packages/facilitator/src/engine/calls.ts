@@ -74,7 +74,10 @@ function partsOf({ signature }: Eip2612Approval): { readonly v: number; readonly
 }
 
 /** Settles one order by the evidence of its own node. */
-export function captureCall({ opening: { terms, order } }: StoredOrder, { settlement, evidence }: Capture): Hex {
+export function captureCall(
+  { opening: { terms, order } }: Pick<StoredOrder, 'opening'>,
+  { settlement, evidence }: Omit<Capture, 'orderId'>,
+): Hex {
   const { orderId: _, ...row } = settlement
   return escrowInterface.encodeFunctionData('settle', [terms, [{ order, ...row }], evidence]) as Hex
 }

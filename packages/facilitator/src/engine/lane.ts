@@ -1,4 +1,4 @@
-import { type Clock, LaneLostError, type Logger, type Sender, type Sleep } from '@opg/operator'
+import { type Clock, LaneLostError, type Logger, type Sender, type Sleep, errorFields } from '@opg/operator'
 import type { Closings } from './closings.js'
 import type { Openings } from './openings.js'
 import type { Outbox } from './outbox.js'
@@ -111,9 +111,7 @@ export function createLane(dependencies: LaneDependencies): Lane {
     try {
       return await work_()
     } catch (error) {
-      const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
-      const fields = { operation, sender: sender.from, code: String(code), detail: String(message) }
-      logger.warn(fields, 'failed; it is tried again')
+      logger.warn({ operation, sender: sender.from, ...errorFields(error) }, 'failed; it is tried again')
       return undefined
     }
   }

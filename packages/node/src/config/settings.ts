@@ -1,36 +1,9 @@
-import { type Address, type Hex, parseAddress, parseOpg } from '@opg/protocol'
+import { fields, type SettingTable, type SettingsOf } from '@opg/operator'
+import type { Hex } from '@opg/protocol'
 import { z } from 'zod'
+import { SELLING_SETTINGS } from './sellingSettings.js'
 
-/** Digits as environment variables have them, or a number as JSON has it. */
-function wholeNumber(min: number, max: number) {
-  const expected = `a whole number from ${String(min)} to ${String(max)}`
-  return z
-    .union([z.number(), z.string().regex(/^(0|[1-9][0-9]{0,15})$/)], { error: expected })
-    .transform(Number)
-    .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: expected })
-}
-
-/** OPG as decimal digits in a text, exactly; JSON's numbers would round. */
-function opg({ zero }: { readonly zero: boolean }) {
-  const expected = `OPG as decimal digits in a text, like "0.5", with at most 18 decimals${zero ? '' : ', above 0'}`
-  return z.string({ error: expected }).transform((text, context): bigint => {
-    if (zero && text === '0') return 0n
-    try {
-      return parseOpg(text)
-    } catch {
-      context.addIssue({ code: 'custom', message: expected })
-      return z.NEVER
-    }
-  })
-}
-
-const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected })
-const httpUrl = (expected: string) => z.url({ protocol: /^https?$/, error: expected })
-const hex = (bytes: number, expected: string) =>
-  z
-    .string({ error: expected })
-    .regex(new RegExp(`^0x[0-9a-fA-F]{${String(2 * bytes)}}$`), { error: expected })
-    .transform((value): `0x${string}` => `0x${value.slice(2)}`)
+const { address, hex, httpUrl, opg, text, wholeNumber } = fields
 
 const prices = z.strictObject({
   perRequest: opg({ zero: true }),
@@ -80,32 +53,13 @@ const quorumSetting = z.strictObject({
   validators: z
     .array(
       z.strictObject({
-        address: z.string({ error: 'an address' }).transform((value, context): Address => {
-          try {
-            return parseAddress(value)
-          } catch {
-            context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
-            return z.NEVER
-          }
-        }),
+        address,
         url: httpUrl('the http or https URL of a validator'),
       }),
     )
     .min(1, { error: 'a list of 1 to 255 validators' })
     .max(255, { error: 'a list of 1 to 255 validators' }),
 })
-
-/** One thing to set: by its environment variable, or by its name in the configuration file. */
-interface Setting {
-  readonly variable: string
-  readonly schema: z.ZodType
-  /** One line for people: what it is, and its default. */
-  readonly help: string
-  /** A path: in the configuration file it counts from there. */
-  readonly isPath?: boolean
-  /** In the environment it is written as JSON. */
-  readonly isJson?: boolean
-}
 
 /** All settings but the keys. The environment wins over the file. */
 export const SETTINGS = {
@@ -255,6 +209,7 @@ export const SETTINGS = {
       }),
     help: 'Base units of OPG per wei of gas money, as a fraction. Default: 1/1, where OPG is the coin.',
   },
+  ...SELLING_SETTINGS,
   claimThreshold: {
     variable: 'OPG_NODE_CLAIM_THRESHOLD',
     schema: opg({ zero: false }).optional(),
@@ -280,8 +235,6 @@ export const SETTINGS = {
     schema: wholeNumber(0, 3_600).default(30),
     help: 'How long a stop waits for running requests. Default: 30.',
   },
-} as const satisfies Readonly<Record<string, Setting>>
+} as const satisfies SettingTable
 
-export type SettingName = keyof typeof SETTINGS
-
-export type Settings = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['schema']> }
+export type Settings = SettingsOf<typeof SETTINGS>

@@ -40,6 +40,11 @@ export function readRequest(signedRequest: unknown): ReadRequest {
   return { request, signature, requestId: requestId(request) }
 }
 
+/** A request that needs no signature of its own. */
+export function requestOf(request: InferenceRequest): ReadRequest {
+  return { request, signature: '0x', requestId: requestId(request) }
+}
+
 /** Whether the request is meant for this node, this order and exactly these bytes. */
 export function refusalByMeaning(
   policy: GatePolicy,

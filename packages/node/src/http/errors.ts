@@ -18,6 +18,10 @@ export interface ErrorBody {
   }
   /** With status 402: what to pay, and on which terms. */
   readonly payment?: unknown
+  /** With status 402, as x402 v2 has them in its header. */
+  readonly x402Version?: number
+  readonly resource?: unknown
+  readonly accepts?: unknown
 }
 
 export interface ErrorAnswer {
@@ -25,6 +29,8 @@ export interface ErrorAnswer {
   readonly body: ErrorBody
   /** Seconds after which to try again. */
   readonly retryAfter?: number
+  /** Further headers, by their names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** An error of the HTTP layer itself. */

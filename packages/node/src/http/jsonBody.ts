@@ -11,27 +11,31 @@ const CLOSING: readonly number[] = [0x5d, 0x7d]
 
 /** Reads a body as a JSON object. @throws {InvalidInputError} of field `body` */
 export function parseJsonBody(body: unknown): JsonObject {
-  const bytes = body instanceof Uint8Array ? body : new Uint8Array()
+  return parseJsonObject(body instanceof Uint8Array ? body : new Uint8Array(), 'body')
+}
+
+/** Reads a JSON object that is not deeper than any request needs. @throws {InvalidInputError} of that field */
+export function parseJsonObject(bytes: Uint8Array, field: string): JsonObject {
   if (depthOf(bytes) > MAX_DEPTH) {
     throw new InvalidInputError({
-      field: 'body',
+      field,
       expected: `JSON of at most ${String(MAX_DEPTH)} levels`,
       value: 'deeper',
     })
   }
-  const value = parse(bytes)
+  const value = parse(bytes, field)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError({ field: 'body', expected: 'a JSON object', value })
+    throw new InvalidInputError({ field, expected: 'a JSON object', value })
   }
   return value as JsonObject
 }
 
-function parse(bytes: Uint8Array): unknown {
+function parse(bytes: Uint8Array, field: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
   } catch {
     throw new InvalidInputError({
-      field: 'body',
+      field,
       expected: 'JSON in UTF-8',
       value: `${String(bytes.length)} bytes of something else`,
     })

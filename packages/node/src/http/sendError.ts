@@ -6,6 +6,7 @@ export function sendError(reply: FastifyReply, answer: ErrorAnswer): FastifyRepl
   if (answer.retryAfter !== undefined) void reply.header('retry-after', String(answer.retryAfter))
   return reply
     .status(answer.status)
+    .headers(answer.headers ?? {})
     .header('cache-control', 'no-store')
     .type('application/json; charset=utf-8')
     .send(answer.body)

@@ -1,15 +1,17 @@
-import type { Logger } from '@opg/operator'
+import { errorFields, type Logger } from '@opg/operator'
 import { MAX_HEADER_LENGTH } from '@opg/protocol'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Socket } from 'node:net'
 import { COMPUTE_PATHS, type ComputeBackend } from '../compute/backend.js'
 import type { PaidService } from '../service/types.js'
 import { computeRoute } from './computeRoute.js'
 import { HttpError, errorAnswer, isInternal } from './errors.js'
-import { errorFields } from './errorFields.js'
 import { infoBody, type NodeInfo } from './info.js'
 import { orderRoutes, type PublicBooks } from './orderRoutes.js'
+import { pageRoute } from './page.js'
 import { sendError } from './sendError.js'
+import type { Cashier } from '../x402/types.js'
+import { MAX_PAYMENT_LENGTH } from '../x402/paymentHeader.js'
 
 export interface HttpLimits {
   /** The largest body, in bytes. */
@@ -32,6 +34,10 @@ export interface NodeServerOptions {
   readonly backends: readonly ComputeBackend[]
   readonly info: NodeInfo
   readonly logger: Logger
+  /** Takes payments over x402; where left out, only signed requests under orders are served. */
+  readonly cashier?: Cashier
+  /** How clients reach this server, without a slash at the end; where left out, by the host that they name. */
+  readonly publicUrl?: string | undefined
   readonly limits?: Partial<HttpLimits>
   /** Ends all that runs, once a stop can wait no longer: streams are billed for what was sent, the rest is not billed. */
   readonly stop?: AbortSignal
@@ -42,14 +48,15 @@ export interface NodeServerOptions {
  * answered.
  */
 export function createNodeServer(options: NodeServerOptions): FastifyInstance {
-  const { service, books, backends, info, logger } = options
+  const { service, books, backends, info, logger, cashier } = options
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits }
   const { stop = new AbortController().signal } = options
+  const publicUrl = ({ url, host }: FastifyRequest): string => `${options.publicUrl ?? `http://${host}`}${url}`
   const app = Fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
-    http: { maxHeaderSize: 2 * MAX_HEADER_LENGTH },
+    http: { maxHeaderSize: MAX_PAYMENT_LENGTH + MAX_HEADER_LENGTH },
     requestIdHeader: false,
     clientErrorHandler: refuseRaw,
     frameworkErrors: (error, _request, reply) => {
@@ -89,8 +96,10 @@ export function createNodeServer(options: NodeServerOptions): FastifyInstance {
   app.get('/health', () => ({ status: 'ok' }))
   app.get('/v1/info', () => infoBody(info, backends))
   orderRoutes(app, { service, books })
+  pageRoute(app, { info, backends, takesUpto: cashier?.takesUpto === true })
+  const { stallTimeoutMs } = limits
   for (const path of COMPUTE_PATHS) {
-    app.post(path, computeRoute(path, { service, backends, info, logger, stallTimeoutMs: limits.stallTimeoutMs, stop }))
+    app.post(path, computeRoute(path, { service, cashier, backends, info, logger, stallTimeoutMs, stop, publicUrl }))
   }
   return app
 }

@@ -17,9 +17,10 @@ export class StreamedReply {
   }
 
   /** Sends status and headers, if that was not done. */
-  start(contentType: string): void {
+  start(contentType: string, headers: Readonly<Record<string, string>> = {}): void {
     if (this.#response.headersSent) return
     this.#response.writeHead(200, {
+      ...headers,
       'content-type': contentType,
       'cache-control': 'no-store',
       // Proxies that buffer would turn a stream into a wait.

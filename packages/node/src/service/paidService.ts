@@ -12,6 +12,7 @@ import {
   readRequest,
   refusalByMeaning,
   refusalToStart,
+  requestOf,
 } from '../gate/requestGate.js'
 import { checkVoucher } from '../gate/voucherGate.js'
 import type { EvidenceSigner } from '../receipts/evidenceSigner.js'
@@ -45,13 +46,16 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
   const checkSignature = createSignatureCheck(options)
 
   async function admit(call: PaidCall): Promise<Admitted | Refusal> {
-    const read = readRequest(call.signedRequest)
+    const { authorized } = call
+    const read = authorized === undefined ? readRequest(call.signedRequest) : requestOf(authorized)
     const { request, requestId } = read
     const order = await store.order(request.orderId)
     if (order === undefined) {
       return refuse('order-unknown', `Order ${request.orderId} is not known here. Send it to POST /v1/orders first.`)
     }
-    const refusal = refusalByMeaning(policy, { call, request, order }) ?? (await checkSignature({ read, order }))
+    const refusal =
+      refusalByMeaning(policy, { call, request, order }) ??
+      (authorized === undefined ? await checkSignature({ read, order }) : undefined)
     if (refusal !== undefined) return refusal
 
     // A stored answer is the requester's for good: after the request expired, and after the order closed.

@@ -1,4 +1,4 @@
-import type { Hex, PriceSheet, SignedReceipt, TokenUsage } from '@opg/protocol'
+import type { Hex, InferenceRequest, PriceSheet, SignedReceipt, TokenUsage } from '@opg/protocol'
 
 /**
  * What the HTTP server asks of the payment core. Inputs that come from outside are `unknown` and are read here; nothing
@@ -48,6 +48,11 @@ export interface PaidCall {
   readonly body: Uint8Array
   /** Parsed JSON of the `x-opg-request` header, or its raw text, or undefined where there is none. Hostile. */
   readonly signedRequest: unknown
+  /**
+   * In place of `signedRequest`: a request that the order's payer has authorised by the payment itself, as this process
+   * found. Nothing in it may be taken from outside unchecked.
+   */
+  readonly authorized?: InferenceRequest | undefined
   /**
    * Parsed JSON of the `x-opg-voucher` header, or its raw text, or undefined where there is none. Read where the order's
    * verifier asks for vouchers. Hostile.

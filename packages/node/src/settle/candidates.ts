@@ -27,6 +27,8 @@ export interface Moment {
 // Measured: a batch costs this much however few rows it has, and a row that closes and refunds this much more.
 const GAS_PER_BATCH = 60_000n
 const GAS_PER_ROW = 23_000n
+/** Closes that the payer is promised, whatever they cost. */
+const PROMISED: readonly ClosingReason[] = ['requested', 'answered', 'failed']
 
 /** The candidate that an order is, if any. */
 export function candidateOf(order: StoredOrder, policy: SettlePolicy, moment: Moment): Candidate | undefined {
@@ -95,7 +97,7 @@ function split(candidates: readonly Candidate[], policy: SettlePolicy): readonly
 
 /** Whether a group is worth a transaction now. `gasPrice` in wei. */
 export function isWorthwhile({ candidates }: Group, policy: SettlePolicy, gasPrice: bigint): boolean {
-  if (candidates.some(({ close }) => close === 'requested')) return true // promised to the payer
+  if (candidates.some(({ close }) => close !== undefined && PROMISED.includes(close))) return true
   const fees = candidates.reduce((sum, { netFees }) => sum + netFees, 0n)
   const wei = (GAS_PER_BATCH + GAS_PER_ROW * BigInt(candidates.length)) * gasPrice
   const cost = (wei * policy.opgPerWei.numerator) / policy.opgPerWei.denominator

@@ -84,7 +84,7 @@ export function createSubmitter(dependencies: SubmitterDependencies): Submitter 
     // A close that was promised, and that no evidence can bring: it is given back without.
     for (const { proof, settlement } of fitted) {
       const { order } = proof
-      const isPromised = proof.settlement.close && order.closing === 'requested'
+      const isPromised = proof.settlement.close && (order.closing === 'requested' || order.closing === 'failed')
       if (settlement !== undefined || !isPromised || order.cumulativeFee > order.released) continue
       const entry = await giveBack(lease, order)
       if (entry !== undefined) sent.push(entry)

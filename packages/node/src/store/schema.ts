@@ -3,7 +3,7 @@ import type { BooksIdentity } from './types.js'
 
 const VERSION = 'schema version'
 /** Goes up with every change of the tables. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 // STRICT, so that no amount can become a number on its way. `owner` is one opened handle of one process.
 const TABLES = `
@@ -56,6 +56,18 @@ const TABLES = `
     UNIQUE (order_id, idx)
   ) STRICT;
 
+  CREATE TABLE IF NOT EXISTS payments (
+    order_id TEXT PRIMARY KEY,
+    terms TEXT NOT NULL,
+    body TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    payment TEXT NOT NULL,
+    deadline INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    tx TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS payments_by_state ON payments (state);
+
   CREATE TABLE IF NOT EXISTS lane (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     owner TEXT NOT NULL,
@@ -92,6 +104,8 @@ const TABLES = `
 const MIGRATIONS: readonly string[] = [
   // Slices of routed orders, and vouchers.
   'ALTER TABLE orders ADD COLUMN slice TEXT; ALTER TABLE orders ADD COLUMN voucher TEXT;',
+  // Payments over x402: a table of their own, made below.
+  'SELECT 1',
 ]
 
 /**

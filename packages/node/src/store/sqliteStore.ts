@@ -13,6 +13,7 @@ import {
   requireLane,
   unbookEntry,
 } from './outboxRows.js'
+import { paymentBooks } from './paymentRows.js'
 import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
 import { prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
@@ -86,6 +87,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
         markClosing(database, orderId, reason)
         return readOrder(database, orderId)
       }),
+
+    ...paymentBooks(database),
 
     holdLane: () =>
       database.write('taking the lane', () =>

@@ -1,5 +1,6 @@
 import type { Address, Hex, MerkleTree, Order, SignedReceipt, SignedVoucher, Terms } from '@opg/protocol'
 import type { OutboxStore } from './outboxTypes.js'
+import type { PaymentStore } from './paymentTypes.js'
 import type { ReservedSlice } from './reservedSlice.js'
 
 /** What the chain said of an order. */
@@ -16,8 +17,12 @@ export interface OrderSnapshot {
   readonly blockNumber: number
 }
 
-/** Why nothing more is admitted to an order. */
-export type ClosingReason = 'requested' | 'expiring' | 'exhausted' | 'single' | 'idle' | 'released'
+/**
+ * Why nothing more is admitted to an order. `answered` and `failed`: the one request of a payment over x402 was, or
+ * could not be.
+ */
+export type ClosingReason =
+  'requested' | 'expiring' | 'exhausted' | 'single' | 'idle' | 'released' | 'answered' | 'failed'
 
 /** An order, or a slice of a routed one, in the node's books. */
 export interface StoredOrder {
@@ -124,7 +129,7 @@ export interface OrderFilter {
  * The durable books of one node key, shared by all of its processes (F20). Every method is one transaction; a promise
  * resolves once it is durable. Amounts are base units.
  */
-export interface NodeStore extends OutboxStore {
+export interface NodeStore extends OutboxStore, PaymentStore {
   /** Remembers an order, or brings what the chain said of it up to date. */
   putOrder(input: {
     readonly orderId: Hex

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CliEdge } from '../../src/cli/edge.js'
+import type { CliEdge } from '@opg/operator'
 import { runCli } from '../../src/cli/main.js'
 
 export interface CliRun {

@@ -95,14 +95,14 @@ describe('hostile requests', () => {
   })
 
   it('a body over the limit: 413, whether its length is told or not', async () => {
-    const big = JSON.stringify({ model: 'mirror', input: { x: 'a'.repeat(20_000) } })
+    const big = JSON.stringify({ model: 'mirror', input: { x: 'a'.repeat(40_000) } })
     expect(await errorOf(await server.post('/v1/infer', big))).toMatchObject({
       status: 413,
       code: 'BODY_TOO_LARGE',
       field: 'body',
     })
     const chunked = await server.raw(
-      `POST /v1/infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n4e20\r\n${'a'.repeat(20_000)}\r\n0\r\n\r\n`,
+      `POST /v1/infer HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n4e20\r\n${'a'.repeat(40_000)}\r\n0\r\n\r\n`,
     )
     expect(chunked).toContain('413')
   })
@@ -144,7 +144,7 @@ describe('hostile requests', () => {
   it.each([
     [
       'headers that are too large',
-      `GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(40_000)}\r\n\r\n`,
       '431',
       'HEADERS_TOO_LARGE',
     ],

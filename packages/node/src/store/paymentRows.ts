@@ -1,0 +1,80 @@
+import { StoreError, hex, integer, text, type Database, type Row } from '@opg/operator'
+import { parseOrder, parseTerms, toWire, type Hex } from '@opg/protocol'
+import { markClosing } from './orderRows.js'
+import type { PaymentStore, StoredPayment } from './paymentTypes.js'
+
+/** The part of the books that holds payments. */
+export function paymentBooks(database: Database): PaymentStore {
+  const read = (orderId: Hex): StoredPayment | undefined => {
+    const row = database.get('SELECT * FROM payments WHERE order_id = ?', [orderId])
+    return row === undefined ? undefined : paymentOf(row)
+  }
+  return {
+    payment: (orderId) => database.read('reading a payment', () => read(orderId)),
+    notePayment: (payment) =>
+      database.write('writing a payment', () => {
+        insert(database, { ...payment, state: 'locking', transaction: '' })
+        const stored = read(payment.orderId)
+        if (stored === undefined) throw new StoreError('writing a payment')
+        return stored
+      }),
+    confirmPayment: (payment, transaction) =>
+      database.write('confirming a payment', () => {
+        insert(database, { ...payment, state: 'locking', transaction })
+        database.run("UPDATE payments SET state = 'locked', tx = ? WHERE order_id = ? AND state = 'locking'", [
+          transaction,
+          payment.orderId,
+        ])
+      }),
+    forgetPayment: (orderId) =>
+      database.write('forgetting a payment', () => {
+        database.run("DELETE FROM payments WHERE order_id = ? AND state = 'locking'", [orderId])
+      }),
+    endPayment: (orderId, reason) =>
+      database.write('ending a payment', () => {
+        markClosing(database, orderId, reason)
+        database.run("UPDATE payments SET state = 'ended' WHERE order_id = ?", [orderId])
+      }),
+    unfinishedPayments: () =>
+      database.read('reading payments', () =>
+        database
+          .all(
+            `SELECT payments.* FROM payments LEFT JOIN orders USING (order_id)
+             WHERE state <> 'ended' OR orders.chain = 'missing' ORDER BY payments.rowid`,
+          )
+          .map(paymentOf),
+      ),
+  }
+}
+
+function insert(database: Database, payment: StoredPayment): void {
+  database.run(
+    `INSERT INTO payments (order_id, terms, body, request_id, payment, deadline, state, tx)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    [
+      payment.orderId,
+      JSON.stringify(toWire(payment.terms)),
+      JSON.stringify(toWire(payment.order)),
+      payment.requestId,
+      payment.payment,
+      payment.deadline,
+      payment.state,
+      payment.transaction,
+    ],
+  )
+}
+
+function paymentOf(row: Row): StoredPayment {
+  const terms: unknown = JSON.parse(text(row, 'terms'))
+  const order: unknown = JSON.parse(text(row, 'body'))
+  return {
+    orderId: hex(row, 'order_id'),
+    terms: parseTerms(terms),
+    order: parseOrder(order),
+    requestId: hex(row, 'request_id'),
+    payment: text(row, 'payment'),
+    deadline: integer(row, 'deadline'),
+    state: text(row, 'state') as StoredPayment['state'],
+    transaction: text(row, 'tx'),
+  }
+}

@@ -1,0 +1,99 @@
+import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
+import { SELLER_MEMBER, toWire, type LockStep } from '@opg/protocol'
+
+/** Asks a facilitator to lock the money of a payment. */
+export interface Facilitator {
+  lock(request: LockRequest, signal: AbortSignal): Promise<LockAnswer>
+}
+
+export interface LockRequest {
+  readonly payment: Pick<PaymentPayload, 'accepted' | 'payload' | 'extensions'>
+  readonly step: LockStep
+}
+
+/** What a facilitator says. It is not believed: the chain is asked whether the money is locked. */
+export type LockAnswer =
+  | { readonly status: 'locked'; readonly transaction: string }
+  /** It will not lock it. */
+  | { readonly status: 'refused'; readonly reason: string; readonly message: string }
+  /** Nobody knows: it may be locked, or may be yet. */
+  | { readonly status: 'unknown'; readonly detail: string }
+
+/** What a facilitator says that means "later". */
+const LATER: readonly string[] = ['lock_pending', 'unavailable']
+/** More than any answer of `/settle` needs. */
+const MAX_ANSWER_BYTES = 65_536
+const TRANSACTION = /^0x[0-9a-fA-F]{64}$/
+
+/** A facilitator behind x402's HTTP interface. */
+export function createFacilitator(options: {
+  /** What stands before `/settle`. */
+  readonly url: string
+  readonly timeoutMs: number
+  readonly fetch: typeof globalThis.fetch
+}): Facilitator {
+  const endpoint = `${options.url.replace(/\/+$/, '')}/settle`
+  return {
+    lock: async ({ payment, step }, signal) => {
+      const requirements: PaymentRequirements = payment.accepted
+      const body = JSON.stringify({
+        x402Version: 2,
+        paymentPayload: {
+          x402Version: 2,
+          accepted: requirements,
+          payload: { ...payment.payload, [SELLER_MEMBER]: toWire(step) },
+          ...(payment.extensions === undefined ? {} : { extensions: payment.extensions }),
+        },
+        paymentRequirements: requirements,
+      })
+      try {
+        const response = await options.fetch(endpoint, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+          redirect: 'error',
+          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
+        })
+        if (response.status !== 200) {
+          await response.body?.cancel()
+          return { status: 'unknown', detail: `it answered with status ${String(response.status)}` }
+        }
+        return answerOf(JSON.parse(await limitedText(response)))
+      } catch {
+        return { status: 'unknown', detail: 'it did not answer, or not in time' }
+      }
+    },
+  }
+}
+
+function answerOf(value: unknown): LockAnswer {
+  if (typeof value !== 'object' || value === null || !('success' in value)) return strange()
+  const answer = new Map<string, unknown>(Object.entries(value))
+  if (answer.get('success') === true) {
+    const transaction = answer.get('transaction')
+    return {
+      status: 'locked',
+      transaction: typeof transaction === 'string' && TRANSACTION.test(transaction) ? transaction : '',
+    }
+  }
+  const reason = answer.get('errorReason')
+  if (typeof reason !== 'string' || !/^[a-z0-9_]{1,100}$/.test(reason)) return strange()
+  if (LATER.includes(reason)) return { status: 'unknown', detail: `it said ${reason}` }
+  const message = answer.get('errorMessage')
+  return { status: 'refused', reason, message: typeof message === 'string' ? message.slice(0, 500) : '' }
+}
+
+function strange(): LockAnswer {
+  return { status: 'unknown', detail: 'its answer is none of x402' }
+}
+
+async function limitedText({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+    length += chunk.length
+    if (length > MAX_ANSWER_BYTES) throw new RangeError('the answer is too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

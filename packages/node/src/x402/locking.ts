@@ -1,0 +1,93 @@
+import type { Clock, Logger, Sleep } from '@opg/operator'
+import { structDigest, toWire, type Address, type Hex, type LockStep, type Order, type Terms } from '@opg/protocol'
+import { solidityPackedKeccak256 } from 'ethers'
+import type { PaidService } from '../service/types.js'
+import type { Facilitator, LockRequest } from './facilitator.js'
+import { lockPending, refusalOfCore, refusePayment } from './refusal.js'
+import type { PaymentRefusal } from './types.js'
+
+/** An order whose money somebody else is to lock. */
+export interface Lockable {
+  readonly orderId: Hex
+  readonly terms: Terms
+  readonly order: Order
+  readonly payment: LockRequest['payment']
+}
+
+export type LockOutcome = { readonly status: 'open'; readonly transaction: string } | PaymentRefusal
+
+/** Locks orders through a facilitator, and believes the chain alone. */
+export interface Locking {
+  /** Until the chain confirms it and the gate admits it; several calls for one order are one. */
+  lock(order: Lockable, signal: AbortSignal): Promise<LockOutcome>
+  /** Asks for the lock again, and waits for nothing. */
+  ask(order: Lockable, signal: AbortSignal): Promise<void>
+}
+
+export interface LockingOptions {
+  readonly node: Address
+  /** The escrow's EIP-712 domain separator. */
+  readonly separator: Hex
+  /** Signs 32 bytes with the node's key. */
+  readonly signDigest: (digest: Hex) => Hex
+  readonly facilitator: Facilitator
+  readonly service: Pick<PaidService, 'admitOrder'>
+  /** How long the chain may take to show what the facilitator calls locked. */
+  readonly confirmTimeoutMs: number
+  readonly clock: Clock
+  readonly sleep: Sleep
+  readonly logger: Logger
+}
+
+const POLL_MS = 250
+
+export function createLocking(options: LockingOptions): Locking {
+  const { node, separator, signDigest, facilitator, service, confirmTimeoutMs, clock, sleep, logger } = options
+  const running = new Map<Hex, Promise<LockOutcome>>()
+
+  /** All processes of a node make the same attempt, so that any of them can go on with it. Its books serve it once. */
+  function stepOf(orderId: Hex): LockStep {
+    const attempt = solidityPackedKeccak256(['address', 'bytes32'], [node, orderId]) as Hex
+    const digest = structDigest(separator, { name: 'LockAttempt', value: { orderId, attempt } })
+    return { phase: 'lock', attempt, signature: signDigest(digest) }
+  }
+
+  async function lockOnce({ orderId, terms, order, payment }: Lockable, signal: AbortSignal): Promise<LockOutcome> {
+    const answer = await facilitator.lock({ payment, step: stepOf(orderId) }, signal)
+    if (answer.status === 'refused') {
+      const { reason, message } = answer
+      logger.info({ orderId, reason }, 'the facilitator locked nothing')
+      const code = reason === 'payment_already_used' ? 'PAYMENT_ALREADY_USED' : 'LOCK_REFUSED'
+      const said = message === '' ? reason : `${reason} (${message})`
+      return refusePayment(code, `The facilitator did not lock the money: ${said}.`, { reason })
+    }
+    // It may have landed although nobody said so.
+    const until = clock() + (answer.status === 'locked' ? confirmTimeoutMs : 0)
+    for (;;) {
+      const admission = await service.admitOrder(toWire({ terms, order }))
+      if (admission.status === 'admitted') {
+        return { status: 'open', transaction: answer.status === 'locked' ? answer.transaction : '' }
+      }
+      if (admission.reason !== 'order-not-open') return refusalOfCore(admission)
+      if (signal.aborted || clock() >= until) {
+        const why = answer.status === 'locked' ? 'the chain does not show it' : `of the facilitator, ${answer.detail}`
+        logger.warn({ orderId, facilitator: answer.status }, 'a lock is not confirmed')
+        return lockPending(why)
+      }
+      await sleep(POLL_MS, signal)
+    }
+  }
+
+  return {
+    lock: async (order, signal) => {
+      const started = running.get(order.orderId)
+      if (started !== undefined) return started
+      const locking = lockOnce(order, signal).finally(() => running.delete(order.orderId))
+      running.set(order.orderId, locking)
+      return locking
+    },
+    ask: async ({ orderId, payment }, signal) => {
+      await facilitator.lock({ payment, step: stepOf(orderId) }, signal)
+    },
+  }
+}

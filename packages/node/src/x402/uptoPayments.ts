@@ -1,0 +1,142 @@
+import type { PaymentRequirements } from '@x402/core/types'
+import type { Clock } from '@opg/operator'
+import {
+  UPTO_PROXY,
+  orderId,
+  parseUptoPayment,
+  requestHash,
+  requestId,
+  uptoOrder,
+  type Hex,
+  type InferenceRequest,
+  type UptoAuthorization,
+} from '@opg/protocol'
+import type { PaymentStore, StoredPayment } from '../store/paymentTypes.js'
+import type { Locking } from './locking.js'
+import { PAYMENT_HEADER, type ReadPayment } from './paymentHeader.js'
+import { mismatch, refusePayment } from './refusal.js'
+import { MAX_TIMEOUT_SECONDS, uptoOffer, uptoRequirements, type Selling } from './requirements.js'
+import { respond } from './response.js'
+import type { Acceptance, PaymentRefusal, Sale } from './types.js'
+
+/** How far a client's clock may be ahead, in seconds. */
+const MAX_SKEW_SECONDS = 60
+
+export interface UptoDependencies {
+  readonly selling: Selling
+  readonly seed: Hex
+  readonly locking: Locking
+  readonly store: PaymentStore
+  readonly clock: Clock
+}
+
+/** A stock `upto` payment: one authorization, one order, one request. */
+export async function acceptUpto(
+  dependencies: UptoDependencies,
+  input: { readonly payment: ReadPayment; readonly sale: Sale; readonly signal: AbortSignal },
+): Promise<Acceptance> {
+  const { selling, seed, locking, store } = dependencies
+  const { payment, sale, signal } = input
+  const { authorization } = parseUptoPayment(payment.payload, `${PAYMENT_HEADER}.payload`)
+  const requirements = uptoRequirements(selling, sale)
+  const sold = uptoOffer(selling, sale.modelId)
+  if (requirements === undefined || sold === undefined) {
+    return mismatch('This node takes no upto payments.', 'unsupported_scheme')
+  }
+  const wrong = refusalByAuthorization(authorization, requirements, sold.desk)
+  if (wrong !== undefined) return wrong
+
+  const { terms } = sold.offer
+  const order = uptoOrder(sold.offer, authorization)
+  const id = orderId({ seed, terms, order })
+  // What a requester would sign: the payment stands for the signature, as its order pays for nothing else.
+  const request: InferenceRequest = {
+    orderId: id,
+    node: terms.node,
+    index: 0n,
+    requestHash: requestHash(sale.path, sale.body),
+    maxFee: authorization.amount,
+    expiresAt: Number(authorization.deadline),
+  }
+  const wanted = {
+    orderId: id,
+    terms,
+    order,
+    requestId: requestId(request),
+    payment: JSON.stringify({
+      accepted: requirements,
+      payload: payment.payload,
+      ...(payment.extensions === undefined ? {} : { extensions: payment.extensions }),
+    }),
+    deadline: Number(authorization.deadline),
+  }
+  const { bound, isFresh } = await bind(dependencies, wanted, authorization)
+  if ('code' in bound) return bound
+  let { transaction } = bound
+  if (bound.state === 'locking') {
+    const locked = await locking.lock({ ...wanted, payment: lockRequestOf(wanted) }, signal)
+    if (locked.status === 'refused') {
+      // Where it was asked for once only, nothing is locked: it is as if the payment had not come.
+      if (isFresh && locked.httpStatus === 402) await store.forgetPayment(id)
+      return locked
+    }
+    transaction = locked.transaction
+    await store.confirmPayment(bound, transaction)
+  }
+  return {
+    status: 'accepted',
+    orderId: id,
+    call: { signedRequest: undefined, authorized: request },
+    finish: async (answer) => {
+      if (answer.status === 'failed') await store.endPayment(id, 'failed')
+      if (answer.status === 'served' || answer.status === 'replayed') await store.endPayment(id, 'answered')
+    },
+    response: (answer) =>
+      respond({ orderId: id, payer: order.payer, transaction, network: requirements.network, isClosed: true }, answer),
+  }
+}
+
+/** The payment in the books: the first request that it came with is the one that it pays for. */
+async function bind(
+  { store, clock }: UptoDependencies,
+  wanted: Parameters<PaymentStore['notePayment']>[0],
+  authorization: UptoAuthorization,
+): Promise<{ readonly bound: StoredPayment | PaymentRefusal; readonly isFresh: boolean }> {
+  const known = await store.payment(wanted.orderId)
+  const isFresh = known === undefined
+  const untimely = isFresh ? refusalByTime(authorization, BigInt(Math.floor(clock() / 1000))) : undefined
+  if (untimely !== undefined) return { bound: untimely, isFresh }
+  const bound = known ?? (await store.notePayment(wanted))
+  if (bound.requestId === wanted.requestId) return { bound, isFresh }
+  const message =
+    'This payment came with another request before, and pays for that one only. Pay for this one by itself.'
+  const more = { httpStatus: 409, reason: 'payment_already_used' }
+  return { bound: refusePayment('PAYMENT_ALREADY_USED', message, more), isFresh }
+}
+
+function refusalByTime({ deadline, validAfter }: UptoAuthorization, now: bigint): PaymentRefusal | undefined {
+  if (deadline <= now) return mismatch('The authorization is over.', 'permit2_deadline_expired')
+  if (deadline > now + BigInt(MAX_TIMEOUT_SECONDS + MAX_SKEW_SECONDS)) {
+    return mismatch(`The authorization must end within ${String(MAX_TIMEOUT_SECONDS)} seconds.`, 'deadline_too_far')
+  }
+  return validAfter > now ? mismatch('The authorization is not good yet.', 'permit2_not_yet_valid') : undefined
+}
+
+function refusalByAuthorization(
+  authorization: UptoAuthorization,
+  { asset, amount, payTo }: PaymentRequirements,
+  desk: string,
+): PaymentRefusal | undefined {
+  const { token, amount: cap, spender, to, facilitator } = authorization
+  if (token !== asset) return mismatch(`The token must be ${asset}.`, 'permit2_token_mismatch')
+  if (cap.toString() !== amount) return mismatch(`The amount must be ${amount}.`, 'permit2_amount_mismatch')
+  if (spender !== UPTO_PROXY) return mismatch(`The spender must be ${UPTO_PROXY}.`, 'invalid_permit2_spender')
+  if (to !== payTo) return mismatch(`The recipient must be ${payTo}.`, 'invalid_permit2_recipient_mismatch')
+  if (facilitator !== desk) return mismatch(`The facilitator must be ${desk}.`, 'upto_facilitator_mismatch')
+  return undefined
+}
+
+/** What a facilitator is asked with, from the books. */
+export function lockRequestOf({ payment }: Pick<StoredPayment, 'payment'>): Parameters<Locking['lock']>[0]['payment'] {
+  return JSON.parse(payment) as Parameters<Locking['lock']>[0]['payment']
+}
