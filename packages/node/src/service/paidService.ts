@@ -9,6 +9,7 @@ import { refuse } from '../gate/refusal.js'
 import {
   createSignatureCheck,
   liveVerifierOf,
+  type ReadRequest,
   readRequest,
   refusalByMeaning,
   refusalToStart,
@@ -59,16 +60,16 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
     if (refusal !== undefined) return refusal
 
     // A stored answer is the requester's for good: after the request expired, and after the order closed.
-    const stored = await store.answer(request.orderId, request.index)
-    if (stored?.requestId === requestId) return { status: 'replayed', answer: stored }
-    if (stored !== undefined) return conflict(request)
+    const stored = await storedFor(read)
+    if (stored !== undefined) return stored
 
     const verifier = liveVerifierOf(policy, order)
     if ('status' in verifier) return verifier
     const { signer } = verifier
     if (signer === undefined) throw new EvidenceKeyMissingError(order.orderId)
     const current = await gate.current(order)
-    if ('status' in current) return current
+    // It may have been answered since, and its order closed by that.
+    if ('status' in current) return (await storedFor(read)) ?? current
     const late = refusalToStart(policy, { call, request, order: current, clock })
     if (late !== undefined) return late
 
@@ -84,6 +85,12 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
     if (outcome.status === 'answered') return { status: 'replayed', answer: outcome.answer }
     if (outcome.status !== 'reserved') return refusalOf(outcome, request)
     return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer }
+  }
+
+  async function storedFor({ request, requestId }: ReadRequest): Promise<Admitted | Refusal | undefined> {
+    const answer = await store.answer(request.orderId, request.index)
+    if (answer === undefined) return undefined
+    return answer.requestId === requestId ? { status: 'replayed', answer } : conflict(request)
   }
 
   async function bill(

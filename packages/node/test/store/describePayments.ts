@@ -5,7 +5,7 @@ import { anOrder, hash, openSnapshot, wish } from '../support/books.js'
 import { setUpBooks, type CreateStore } from './storeFixture.js'
 
 function aPayment(): Omit<StoredPayment, 'state' | 'transaction'> {
-  return { ...anOrder(), requestId: hash('request'), payment: '{"accepted":{}}', deadline: 1_800_000_000 }
+  return { ...anOrder(), requestId: hash('request'), deadline: 1_800_000_000 }
 }
 
 /** What every kind of books must do with payments. */
