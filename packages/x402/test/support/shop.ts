@@ -1,0 +1,178 @@
+import { startDevnet, type Devnet } from '@opg/devnet'
+import { type PaymentNode, SILENT, ecdsaSigner, openNode } from '@opg/node'
+import { approvePermit2, readEscrow } from '@opg/payer'
+import { type Address, type Hex, type Terms, ZERO_ADDRESS, ZERO_BYTES32, parseAddress, parseOpg } from '@opg/protocol'
+import { paymentMiddleware, setSettlementOverrides, x402ResourceServer } from '@x402/express'
+import type { Wallet } from 'ethers'
+import express, { type Express, type Request, type Response } from 'express'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  LocalFacilitator,
+  type OrderOpener,
+  type PayFetchOptions,
+  ownOpener,
+  workOrderServer,
+} from '../../src/index.js'
+
+export const MODEL_ID: Hex = `0x${'4d'.repeat(32)}`
+export const PRICE = '0.05'
+export const FEE = parseOpg('0.01')
+export const PATH = '/v1/answers'
+
+/** A chain, a payer, and a seller that runs express with the stock middleware. */
+export class Shop {
+  readonly devnet: Devnet
+  readonly folder: string
+  readonly node: PaymentNode
+  readonly facilitator: LocalFacilitator
+  readonly app: Express
+  readonly #server: Server
+  readonly #stop = new AbortController()
+  /** What the handler was asked, in order. */
+  readonly handled: string[] = []
+  /** Orders that the seller was asked to open. */
+  readonly openings: Hex[] = []
+  /** Takes over the handler. */
+  handler: ((request: Request, response: Response) => void | Promise<void>) | undefined
+
+  private constructor(input: {
+    readonly devnet: Devnet
+    readonly folder: string
+    readonly node: PaymentNode
+    readonly open: OrderOpener
+  }) {
+    const { devnet, folder, node, open } = input
+    this.devnet = devnet
+    this.folder = folder
+    this.node = node
+    const opener: OrderOpener = (wish) => {
+      this.openings.push(wish.orderId)
+      return open(wish)
+    }
+    this.facilitator = new LocalFacilitator({ node, opener, sleep, signer: node.node })
+    this.app = this.#express()
+    this.#server = this.app.listen(0, '127.0.0.1')
+    void node.run({ signal: this.#stop.signal, settleIntervalMs: 100 })
+  }
+
+  static async open(): Promise<Shop> {
+    const devnet = await startDevnet()
+    const folder = await mkdtemp(join(tmpdir(), 'opg-shop-'))
+    const [, seller, payer, opener] = devnet.wallets
+    await devnet.mint(payer.address, parseOpg('1000'))
+    await approvePermit2(payer, { token: devnet.deployment.token })
+    const node = await openNode({
+      rpc: devnet.rpcUrl,
+      escrow: devnet.deployment.escrow,
+      nodeKey: seller.privateKey,
+      verifiers: [
+        { kind: 'key', address: devnet.deployment.keyReceiptVerifier, signer: ecdsaSigner(seller.privateKey) },
+      ],
+      databasePath: join(folder, 'node.db'),
+      modelIds: [MODEL_ID],
+      gate: { minSecondsToClaimBy: 600 },
+      clock: Date.now,
+      random: randomBytes,
+      sleep: async (ms, signal) => {
+        await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+      },
+      logger: SILENT,
+    })
+    const escrow = await readEscrow(devnet.provider, devnet.deployment.escrow)
+    const shop = new Shop({ devnet, folder, node, open: ownOpener(opener, escrow) })
+    await once(shop.#server, 'listening')
+    return shop
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+    this.#stop.abort()
+    await sleep(150)
+    await this.node.close()
+    await this.devnet.stop()
+    await rm(this.folder, { recursive: true })
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}${PATH}`
+  }
+
+  get payer(): Wallet {
+    return this.devnet.wallets[2]
+  }
+
+  get terms(): Terms {
+    return {
+      node: this.node.node,
+      facilitator: ZERO_ADDRESS,
+      facilitatorBps: 0,
+      verifier: this.devnet.deployment.keyReceiptVerifier,
+      evidenceKey: ZERO_BYTES32,
+      modelId: MODEL_ID,
+    }
+  }
+
+  options(overrides: Partial<PayFetchOptions> = {}): PayFetchOptions {
+    return {
+      rpcUrl: this.devnet.rpcUrl,
+      escrow: this.devnet.deployment.escrow,
+      maxPerDay: '10',
+      sessionAmount: '1',
+      backoffMs: 20,
+      ...overrides,
+    }
+  }
+
+  async balanceOf(account: string): Promise<bigint> {
+    return this.devnet.contracts.token.balanceOf(account)
+  }
+
+  /** Base units that the chain has credited to the seller. */
+  earned(): Promise<bigint> {
+    return this.node.chain.credits(this.node.node)
+  }
+
+  #express(): Express {
+    const { token, escrow } = this.devnet.deployment
+    const network = this.facilitator.network
+    const scheme = workOrderServer({
+      facilitator: this.facilitator,
+      token,
+      terms: this.terms,
+      minAmount: 1n,
+      minSecondsToClaimBy: 600,
+    })
+    const server = new x402ResourceServer(this.facilitator).register(network, scheme)
+    const accepts = { scheme: 'work-order', network, payTo: escrow, price: PRICE, maxTimeoutSeconds: 30 }
+    const app = express()
+    app.use(express.raw({ type: () => true }))
+    app.use(paymentMiddleware({ [`POST ${PATH}`]: { accepts } }, server))
+    app.post(PATH, async (request, response) => {
+      const asked = String(request.body)
+      this.handled.push(asked)
+      if (this.handler !== undefined) {
+        await this.handler(request, response)
+        return
+      }
+      setSettlementOverrides(response, { amount: FEE.toString() })
+      response.json({ answer: asked })
+    })
+    return app
+  }
+}
+
+export function addressOf(wallet: Wallet): Address {
+  return parseAddress(wallet.address)
+}
+
+export function asking(body: string, init: RequestInit = {}): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body, ...init }
+}
