@@ -8,6 +8,7 @@ import {
   deskAddress,
   parseAddress,
   parseBaseUnits,
+  parseSmallUint,
   parseUptoExtra,
   parseWorkOrderExtra,
 } from '@opg/protocol'
@@ -84,6 +85,7 @@ function checkParties(requirements: PaymentRequirements, { network, escrow }: Ma
   return reading(() => {
     expect('asset', parseAddress(requirements.asset, 'asset'), escrow.token)
     expect('payTo', parseAddress(requirements.payTo, 'payTo'), escrow.escrow)
+    parseSmallUint(32)(requirements.maxTimeoutSeconds, 'maxTimeoutSeconds')
     return parseBaseUnits(requirements.amount, 'amount')
   })
 }

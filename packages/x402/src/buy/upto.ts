@@ -62,7 +62,7 @@ export async function payUpto(
     amount: offer.amount,
     spender: UPTO_PROXY,
     nonce: wallet.nextNonce(),
-    deadline: BigInt(now + Math.floor(seconds)),
+    deadline: BigInt(now + seconds),
     to: escrow.escrow,
     facilitator: offer.desk,
     validAfter: BigInt(now - CLOCK_SKEW_SECONDS),

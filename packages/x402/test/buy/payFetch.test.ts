@@ -69,7 +69,7 @@ describe('payFetch', () => {
 
   it('makes a new order when the rest cannot cover a request', async () => {
     fetch = payFetch(payer, buyerOptions(devnet, { sessionAmount: units(100n) }))
-    for (let i = 0; i < 12; i++) await fetch(seller.url, asking(`${String(i)}`))
+    for (let i = 0; i < 12; i++) await fetch(seller.url, asking(String(i)))
     // 100 holds requests of at most 50 until 60 is spent: six of 10.
     expect(orderIds()).toHaveLength(2)
     expect(await fetch.spentToday()).toBe(200n)
@@ -156,7 +156,7 @@ describe('payFetch', () => {
   it('counts only what the chain shows was spent, once a limit is in the way', async () => {
     const limits = { sessionAmount: units(100n), maxPerDay: units(100n) }
     fetch = payFetch(payer, buyerOptions(devnet, limits))
-    for (let i = 0; i < 6; i++) await fetch(seller.url, asking(`${String(i)}`))
+    for (let i = 0; i < 6; i++) await fetch(seller.url, asking(String(i)))
     expect(await errorOf(fetch(seller.url, asking('7')))).toMatchObject({ code: 'SPEND_LIMIT', limit: 'day' })
     const { terms, order } = await open(seller.workOrders[0])
     const { escrow } = devnet.contracts
