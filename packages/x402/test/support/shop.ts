@@ -12,6 +12,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RpcProxy } from './rpcProxy.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   LocalFacilitator,
@@ -25,6 +26,8 @@ export const MODEL_ID: Hex = `0x${'4d'.repeat(32)}`
 export const PRICE = '0.05'
 export const FEE = parseOpg('0.01')
 export const PATH = '/v1/answers'
+/** A handler there has one second. */
+export const HASTY_PATH = '/v1/hasty'
 
 /** A chain, a payer, and a seller that runs express with the stock middleware. */
 export class Shop {
@@ -32,6 +35,8 @@ export class Shop {
   readonly folder: string
   readonly node: PaymentNode
   readonly facilitator: LocalFacilitator
+  /** What the seller's node sees of the chain. */
+  readonly rpc: RpcProxy
   readonly app: Express
   readonly #server: Server
   readonly #stop = new AbortController()
@@ -46,12 +51,14 @@ export class Shop {
     readonly devnet: Devnet
     readonly folder: string
     readonly node: PaymentNode
+    readonly rpc: RpcProxy
     readonly open: OrderOpener
   }) {
-    const { devnet, folder, node, open } = input
+    const { devnet, folder, node, rpc, open } = input
     this.devnet = devnet
     this.folder = folder
     this.node = node
+    this.rpc = rpc
     const opener: OrderOpener = (wish) => {
       this.openings.push(wish.orderId)
       return open(wish)
@@ -68,8 +75,9 @@ export class Shop {
     const [, seller, payer, opener] = devnet.wallets
     await devnet.mint(payer.address, parseOpg('1000'))
     await approvePermit2(payer, { token: devnet.deployment.token })
+    const rpc = await RpcProxy.start(devnet.rpcUrl)
     const node = await openNode({
-      rpc: devnet.rpcUrl,
+      rpc: rpc.url,
       escrow: devnet.deployment.escrow,
       nodeKey: seller.privateKey,
       verifiers: [
@@ -86,7 +94,7 @@ export class Shop {
       logger: SILENT,
     })
     const escrow = await readEscrow(devnet.provider, devnet.deployment.escrow)
-    const shop = new Shop({ devnet, folder, node, open: ownOpener(opener, escrow) })
+    const shop = new Shop({ devnet, folder, node, rpc, open: ownOpener(opener, escrow) })
     await once(shop.#server, 'listening')
     return shop
   }
@@ -97,12 +105,17 @@ export class Shop {
     this.#stop.abort()
     await sleep(150)
     await this.node.close()
+    await this.rpc.stop()
     await this.devnet.stop()
     await rm(this.folder, { recursive: true })
   }
 
+  get origin(): string {
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}${PATH}`
+    return `${this.origin}${PATH}`
   }
 
   get payer(): Wallet {
@@ -140,22 +153,30 @@ export class Shop {
     return this.node.chain.credits(this.node.node)
   }
 
-  #express(): Express {
-    const { token, escrow } = this.devnet.deployment
-    const network = this.facilitator.network
-    const scheme = workOrderServer({
+  /** The scheme as it registers with a stock resource server. */
+  get scheme(): ReturnType<typeof workOrderServer> {
+    return workOrderServer({
       facilitator: this.facilitator,
-      token,
+      token: this.devnet.deployment.token,
       terms: this.terms,
       minAmount: 1n,
       minSecondsToClaimBy: 600,
     })
-    const server = new x402ResourceServer(this.facilitator).register(network, scheme)
+  }
+
+  #express(): Express {
+    const { escrow } = this.devnet.deployment
+    const network = this.facilitator.network
+    const server = new x402ResourceServer(this.facilitator).register(network, this.scheme)
     const accepts = { scheme: 'work-order', network, payTo: escrow, price: PRICE, maxTimeoutSeconds: 30 }
     const app = express()
     app.use(express.raw({ type: () => true }))
-    app.use(paymentMiddleware({ [`POST ${PATH}`]: { accepts } }, server))
-    app.post(PATH, async (request, response) => {
+    const routes = {
+      [`POST ${PATH}`]: { accepts },
+      [`POST ${HASTY_PATH}`]: { accepts: { ...accepts, maxTimeoutSeconds: 1 } },
+    }
+    app.use(paymentMiddleware(routes, server))
+    app.post([PATH, HASTY_PATH], async (request, response) => {
       const asked = String(request.body)
       this.handled.push(asked)
       if (this.handler !== undefined) {
