@@ -18,6 +18,8 @@ export const IN_MEMORY = ':memory:'
 export class Database {
   readonly #connection: Libsql.Database
   readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
+  #turn: Promise<unknown> = Promise.resolve()
+  #isClosed = false
 
   constructor(path: string) {
     this.#connection = this.#guard('opening', () => {
@@ -42,6 +44,27 @@ export class Database {
     return this.#transaction({ operation, begin: 'BEGIN', work })
   }
 
+  /**
+   * As `write`, for work that awaits: one at a time in this process. Whatever it awaits must come of this database, since
+   * others wait meanwhile.
+   */
+  writeAsync<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(async () => {
+      this.#requireOpen(operation)
+      try {
+        this.#connection.exec('BEGIN IMMEDIATE')
+        const result = await work()
+        this.#connection.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (this.#connection.inTransaction) this.#connection.exec('ROLLBACK')
+        throw asStoreError(operation, error)
+      }
+    })
+    this.#turn = next.catch(() => undefined)
+    return next
+  }
+
   all(sql: string, values: readonly Bindable[] = []): readonly Row[] {
     return this.#statement(sql).all(values) as readonly Row[]
   }
@@ -61,7 +84,10 @@ export class Database {
     this.#connection.exec(sql)
   }
 
+  /** What is asked of it afterwards is a `StoreError`. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#statements.clear()
     this.#connection.close()
   }
@@ -70,6 +96,7 @@ export class Database {
     return new Promise((resolve) => {
       resolve(
         this.#guard(input.operation, () => {
+          this.#requireOpen(input.operation)
           this.#connection.exec(input.begin)
           try {
             const result = input.work()
@@ -82,6 +109,11 @@ export class Database {
         }),
       )
     })
+  }
+
+  /** The driver ends the process where a closed connection is used. */
+  #requireOpen(operation: string): void {
+    if (this.#isClosed) throw new StoreError(operation)
   }
 
   #statement(sql: string): Libsql.Statement<[readonly Bindable[]]> {
@@ -97,10 +129,15 @@ export class Database {
     try {
       return work()
     } catch (error) {
-      if (error instanceof Error && 'code' in error && isOwnCode(error.code)) throw error
-      throw new StoreError(operation, { cause: error })
+      throw asStoreError(operation, error)
     }
   }
+}
+
+/** What a database threw, by its name; an error of ours that came through it stays what it is. */
+export function asStoreError(operation: string, error: unknown): Error {
+  if (error instanceof Error && 'code' in error && isOwnCode(error.code)) return error
+  return new StoreError(operation, { cause: error })
 }
 
 export function text(row: Row, column: string): string {
@@ -147,7 +184,7 @@ function unexpected(column: string): StoreError {
   return new StoreError(`reading ${column}`)
 }
 
-/** Ours are words with an underscore between; the driver's begin with SQLITE, Node's with ERR, the system's are one word. */
+/** Ours are words with an underscore between; SQLite's begin with SQLITE, Node's with ERR, others are one word or a number. */
 function isOwnCode(code: unknown): boolean {
   return typeof code === 'string' && /^(?!SQLITE|ERR_)[A-Z]+_/.test(code)
 }

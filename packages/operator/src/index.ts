@@ -1,5 +1,6 @@
 export {
   amount,
+  asStoreError,
   bytes,
   Database,
   hex,
@@ -20,11 +21,37 @@ export {
   StoreError,
   WrongChainError,
 } from './errors.js'
+export {
+  createFollower,
+  withMargin,
+  type Follower,
+  type FollowPolicy,
+  type SignedAttempt,
+  type Whereabouts,
+  type WrittenTransaction,
+} from './follower.js'
+export {
+  CommandRefusedError,
+  EXIT,
+  WaitEndedError,
+  exitHelp,
+  failureOf,
+  type ExitCode,
+  type Failure,
+} from './cli/exitCodes.js'
+export { countOf, print, processEdge, waitForStop, type CliEdge } from './cli/edge.js'
+export { findDeployment } from './config/deployment.js'
+export * as fields from './config/fields.js'
+export { givenIn, readKeyFile, readPrivateKey } from './config/privateKey.js'
+export { readSettings, type Environment } from './config/readSettings.js'
+export { settingsHelp, type Setting, type SettingTable, type SettingsOf } from './config/settings.js'
+export { errorFields } from './errorFields.js'
 export { createLogger, type LogSettings } from './logger.js'
 export { connectProvider } from './provider.js'
 export { Secret } from './secret.js'
 export {
   createSender,
+  type CallOutcome,
   type GasEstimate,
   type GasFees,
   type Sender,

@@ -34,6 +34,11 @@ export type GasEstimate =
   /** The transaction would revert, or cannot be paid for; `detail` is one line for the log. */
   | { readonly status: 'refused'; readonly detail: string }
 
+export type CallOutcome =
+  | { readonly status: 'returned'; readonly data: Hex }
+  /** `data` is the error, `0x` where the chain gives none. */
+  | { readonly status: 'reverted'; readonly data: Hex }
+
 /** How the node's transactions reach the chain. Whatever fails is a `ChainUnavailableError` (N6). */
 export interface Sender {
   readonly from: Address
@@ -41,6 +46,10 @@ export interface Sender {
   estimate(data: Hex): Promise<GasEstimate>
   /** What a call would return now, with so much gas, or with as much as the chain gives; undefined if it would revert. */
   simulate(data: Hex, gas?: bigint): Promise<Hex | undefined>
+  /** As `simulate`, with the reason where it would revert. */
+  tryCall(data: Hex, gas?: bigint): Promise<CallOutcome>
+  /** The account's native coin, in wei. */
+  balance(): Promise<bigint>
   fees(): Promise<GasFees>
   /** Transactions of the account so far, those in the pool included. */
   nextNonce(): Promise<number>
@@ -53,7 +62,7 @@ export interface Sender {
   broadcast(raw: Hex): Promise<string | undefined>
   /** The receipt, if the transaction stands in the chain now. */
   receipt(hash: Hex): Promise<TransactionReceipt | undefined>
-  latestBlock(): Promise<{ readonly number: number; readonly timestamp: number }>
+  latestBlock(): Promise<{ readonly number: number; readonly timestamp: number; readonly hash: Hex }>
   /** The hash of a block, or undefined where the chain has none of that number. */
   blockHash(blockNumber: number): Promise<Hex | undefined>
 }
@@ -67,9 +76,20 @@ export function createSender(input: {
   const { provider, signer, chainId, to } = input
   const from = signer.address as Address
 
+  async function tryCall(data: Hex, gas?: bigint): Promise<CallOutcome> {
+    try {
+      const limit = gas === undefined ? {} : { gasLimit: gas }
+      return { status: 'returned', data: (await provider.call({ from, to, data, ...limit })) as Hex }
+    } catch (error) {
+      if (isError(error, 'CALL_EXCEPTION')) return { status: 'reverted', data: (error.data ?? '0x') as Hex }
+      throw new ChainUnavailableError('eth_call', { cause: error })
+    }
+  }
+
   return {
     from,
     to,
+    tryCall,
     estimate: async (data) => {
       try {
         return { status: 'estimated', gas: await provider.estimateGas({ from, to, data }) }
@@ -81,13 +101,10 @@ export function createSender(input: {
       }
     },
     simulate: async (data, gas) => {
-      try {
-        return (await provider.call({ from, to, data, ...(gas === undefined ? {} : { gasLimit: gas }) })) as Hex
-      } catch (error) {
-        if (isError(error, 'CALL_EXCEPTION')) return undefined
-        throw new ChainUnavailableError('eth_call', { cause: error })
-      }
+      const outcome = await tryCall(data, gas)
+      return outcome.status === 'returned' ? outcome.data : undefined
     },
+    balance: () => asked('eth_getBalance', () => provider.getBalance(from)),
     fees: () =>
       asked('the gas price', async () => {
         const { maxFeePerGas, maxPriorityFeePerGas, gasPrice } = await provider.getFeeData()
@@ -131,8 +148,8 @@ export function createSender(input: {
     latestBlock: () =>
       asked('eth_getBlockByNumber', async () => {
         const block = await provider.getBlock('latest')
-        if (block === null) throw new ChainUnavailableError('eth_getBlockByNumber')
-        return { number: block.number, timestamp: block.timestamp }
+        if (block?.hash == null) throw new ChainUnavailableError('eth_getBlockByNumber')
+        return { number: block.number, timestamp: block.timestamp, hash: block.hash as Hex }
       }),
     blockHash: (blockNumber) =>
       asked(

@@ -59,7 +59,10 @@ export interface Engine {
    * instance saw it.
    */
   lock(input: { readonly opening: Opening; readonly attempt: Hex; readonly timeoutMs: number }): Promise<LockOutcome>
-  /** Queues a capture of a known order. It goes to the chain after the order's opening, with others of its node. */
+  /**
+   * Queues a capture of a known order. It goes to the chain after the order's opening, together with others. One that the
+   * chain did not take may be queued anew, also with other evidence.
+   */
   capture(capture: Capture): Promise<CaptureOutcome>
   /** What is known of an order, or undefined. */
   order(orderId: Hex): Promise<BookedOrder | undefined>
@@ -71,21 +74,28 @@ export interface Engine {
 }
 
 export type LockOutcome =
-  | { readonly status: 'locked'; readonly transaction: Hex; readonly blockNumber: number }
-  /** Another attempt locked this order, or it was captured already: serve nothing for this one. */
+  /** `transaction` is undefined where somebody else opened the order, long ago. `blockNumber`: where it was found open. */
+  | { readonly status: 'locked'; readonly transaction: Hex | undefined; readonly blockNumber: number }
+  /** Another attempt has this order, or a capture of it was queued already: serve nothing for this one. */
   | { readonly status: 'used' }
-  /** The chain refused the opening; the order will not open by this authorization unless something changes. */
+  /**
+   * The chain would not open it, and this engine does not try again. `reason` is one word: the name of the contract's
+   * error (`InvalidNonce`, `SignatureExpired`, `OrderExpired`), the text of a `require` (`TRANSFER_FROM_FAILED`), or
+   * `TakenBack` after a capture of nothing.
+   */
   | { readonly status: 'refused'; readonly reason: string }
   /** Not confirmed in time. It may land yet: serve nothing, and capture with a fee of zero to give it back. */
   | { readonly status: 'pending' }
   /** Too much is under way, of this payer or at all. */
-  | { readonly status: 'limited'; readonly reason: string }
+  | { readonly status: 'limited'; readonly reason: 'payer' | 'all' | 'balance' }
 
 export type CaptureOutcome =
   | { readonly status: 'queued' }
-  | { readonly status: 'done'; readonly transaction: Hex }
-  /** Another capture of this order was queued before: that one counts. */
+  /** `transaction` is undefined where none of ours was needed. */
+  | { readonly status: 'done'; readonly transaction: Hex | undefined }
+  /** Another capture of this order was queued before, and that one counts; or it ended otherwise. */
   | { readonly status: 'conflict' }
+  /** Nothing was locked here that could be captured. */
   | { readonly status: 'unknown' }
 
 export interface BookedOrder {
@@ -94,8 +104,10 @@ export interface BookedOrder {
   readonly order: Order
   readonly attempt: Hex
   readonly state: 'queued' | 'opening' | 'open' | 'refused' | 'capturing' | 'closed'
-  /** Base units that were captured, once it is closed. */
+  /** Base units that were captured, once it is closed; undefined where others closed it long ago. */
   readonly captured: bigint | undefined
+  /** Why the chain did not take its capture, as `LockOutcome`'s reasons. The order is reclaimed after `claimBy`. */
+  readonly captureFailure: string | undefined
 }
 
 /** For /health and /metrics. */
@@ -103,9 +115,11 @@ export interface EngineStatus {
   readonly queuedOpenings: number
   readonly openOrders: number
   readonly queuedCaptures: number
+  /** Captures that the chain did not take. */
+  readonly failedCaptures: number
   readonly pendingTransactions: number
   /** Seconds since the oldest pending transaction was first sent. */
   readonly oldestPendingSeconds: number
-  /** The gas money that is left, in wei. */
-  readonly balance: bigint
+  /** The gas money that is left, in wei, on the sending key that has most; undefined until the chain answered. */
+  readonly balance: bigint | undefined
 }

@@ -1,4 +1,4 @@
-import { ConfigError } from '@opg/operator'
+import { ConfigError, type CliEdge } from '@opg/operator'
 import { modelId, parseAddress, type Address } from '@opg/protocol'
 import { readFile } from 'node:fs/promises'
 import type { ComputeBackend, ModelOffer } from '../compute/backend.js'
@@ -7,7 +7,6 @@ import { createOnnxBackend } from '../compute/onnxBackend.js'
 import { createOpenAiUpstream } from '../compute/openAiUpstream.js'
 import { readApiKey } from '../config/keys.js'
 import { SETTINGS, type ModelSetting } from '../config/settings.js'
-import type { CliEdge } from './edge.js'
 
 /** Loads the models that are configured. @throws {ModelLoadError} @throws {ConfigError} */
 export async function createBackends(

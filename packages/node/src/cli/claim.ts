@@ -1,6 +1,6 @@
+import { EXIT, WaitEndedError, print, type ExitCode } from '@opg/operator'
 import { formatOpg, toWire } from '@opg/protocol'
-import { print, withNode, type CommandContext } from './context.js'
-import { EXIT, WaitEndedError, type ExitCode } from './exitCodes.js'
+import { withNode, type CommandContext } from './context.js'
 
 const POLL_MS = 200
 

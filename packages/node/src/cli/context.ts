@@ -1,7 +1,6 @@
-import { createLogger, type Logger } from '@opg/operator'
+import { createLogger, type CliEdge, type Logger } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { loadConfig, type NodeConfig } from '../config/loadConfig.js'
-import type { CliEdge } from './edge.js'
 import { wireNode, type WiredNode } from './wire.js'
 
 /** What every command starts from. */
@@ -39,17 +38,4 @@ export async function withNode<T>(
   } finally {
     await node.payments.close()
   }
-}
-
-/** Prints a result: one line of JSON, or lines for people. */
-export function print(
-  { edge, json }: CommandContext,
-  result: { readonly wire: unknown; readonly lines: readonly string[] },
-): void {
-  edge.stdout(json ? `${JSON.stringify(result.wire)}\n` : `${result.lines.join('\n')}\n`)
-}
-
-/** `1 order`, `2 orders`. */
-export function countOf(count: number | bigint, noun: string): string {
-  return `${String(count)} ${noun}${BigInt(count) === 1n ? '' : 's'}`
 }

@@ -1,17 +1,18 @@
+import { EXIT, settingsHelp, type CliEdge, type ExitCode } from '@opg/operator'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { KEY_VARIABLES } from '../config/keys.js'
 import { CONFIG_VARIABLE } from '../config/loadConfig.js'
 import { SETTINGS } from '../config/settings.js'
 import { claimCommand } from './claim.js'
 import type { CommandContext } from './context.js'
-import type { CliEdge } from './edge.js'
-import { EXIT, EXIT_HELP, failureOf, type ExitCode } from './exitCodes.js'
+import { EXIT_HELP, nodeFailureOf } from './exitCodes.js'
 import { releaseCommand } from './release.js'
 import { serveCommand } from './serve.js'
 import { settleCommand } from './settle.js'
 import { statusCommand } from './status.js'
 
 const DEFAULT_WAIT_SECONDS = 120
+const HELP = settingsHelp({ keys: KEY_VARIABLES, configVariable: CONFIG_VARIABLE, settings: SETTINGS })
 
 interface JsonOption {
   readonly json: boolean
@@ -35,7 +36,7 @@ export async function runCli(
   } catch (error) {
     // Commander has said it already, and help is no failure.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    const { code, message, ...failure } = failureOf(error)
+    const { code, message, ...failure } = nodeFailureOf(error)
     edge.stderr(
       args.includes('--json') ? `${JSON.stringify({ error: { code, message } })}\n` : `opg-node: ${message}\n`,
     )
@@ -54,7 +55,7 @@ function describe(input: {
     .version(version)
     .configureOutput({ writeOut: edge.stdout, writeErr: edge.stderr })
     .exitOverride()
-    .addHelpText('after', `${settingsHelp()}\n${EXIT_HELP}`)
+    .addHelpText('after', `${HELP}\n${EXIT_HELP}`)
   const add = (name: string, description: string): Command =>
     program
       .command(name)
@@ -89,15 +90,6 @@ function describe(input: {
       run((context) => releaseCommand(context, { orderId, args: options }))(options),
     )
   return program
-}
-
-function settingsHelp(): string {
-  const lines = [
-    ...Object.entries(KEY_VARIABLES),
-    [CONFIG_VARIABLE, 'Path of a JSON file with the settings below, by the names in brackets. The environment wins.'],
-    ...Object.entries(SETTINGS).map(([name, { variable, help }]) => [variable, `${help} [${name}]`]),
-  ]
-  return `\nSettings (environment):\n${lines.map(([variable, help]) => `  ${String(variable).padEnd(36)} ${String(help)}`).join('\n')}`
 }
 
 function readSeconds(text: string): number {

@@ -1,6 +1,6 @@
+import { CommandRefusedError, EXIT, WaitEndedError, print, type ExitCode } from '@opg/operator'
 import { parseBytes32, toWire, type Hex } from '@opg/protocol'
-import { print, withNode, type CommandContext } from './context.js'
-import { CommandRefusedError, EXIT, WaitEndedError, type ExitCode } from './exitCodes.js'
+import { withNode, type CommandContext } from './context.js'
 import type { WiredNode } from './wire.js'
 
 export interface ReleaseArguments {

@@ -1,13 +1,13 @@
-import { ConfigError } from '@opg/operator'
+import { ConfigError, EXIT, errorFields, print, waitForStop, type ExitCode } from '@opg/operator'
 import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import { SETTINGS } from '../config/settings.js'
-import { errorFields } from '../http/errorFields.js'
 import { trackInFlight } from '../http/inFlight.js'
 import { createNodeServer } from '../http/server.js'
 import { createBackends } from './backends.js'
-import { configure, print, type CommandContext, type OpenContext } from './context.js'
-import { EXIT, type ExitCode } from './exitCodes.js'
+import { configure, type CommandContext, type OpenContext } from './context.js'
+import { wireCashier } from './selling.js'
+import type { PaymentNode } from '../service/openNode.js'
 import { closeBackends, nodeAddressOf, nodeInfo, wireNode } from './wire.js'
 
 /** `opg-node serve`: sells compute and settles, until it is asked to stop; then it answers what runs, and ends. */
@@ -19,24 +19,29 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     const modelIds = backends.map(({ model }) => model.modelId)
     const wired = await wireNode({ config, edge, logger, modelIds, signs: true })
     const { payments } = wired
+    const info = nodeInfo(wired, { config, version })
+    const cashier = await orClose(payments, wireCashier(wired, { config, info, edge, logger }))
     const tracked = trackInFlight(payments.service)
     const cut = new AbortController()
     const app = createNodeServer({
       service: tracked.service,
       books: payments.store,
       backends,
-      info: nodeInfo(wired, { config, version }),
+      info,
       logger,
+      cashier,
+      publicUrl: config.settings.publicUrl,
       limits: { bodyBytes: config.settings.bodyBytes },
       stop: cut.signal,
     })
     try {
       // Before anybody can know that it runs: a signal that comes right then must find a listener.
-      const stop = waitForStop(open)
+      const stop = waitForStop(edge, logger)
       await listen(app, open)
-      const core = startCore(open, (signal) =>
-        payments.run({ signal, settleIntervalMs: config.settings.settleIntervalSeconds * 1000 }),
-      )
+      const intervalMs = config.settings.settleIntervalSeconds * 1000
+      const core = startCore(open, async (signal) => {
+        await Promise.all([payments.run({ signal, settleIntervalMs: intervalMs }), cashier.run({ signal, intervalMs })])
+      })
       announce(open, app)
       await Promise.race([stop.first, core.failed])
       await drain(app, { idle: () => tracked.idle(), cut, open, again: stop.again })
@@ -49,6 +54,16 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     }
   } finally {
     await closeBackends(backends)
+  }
+}
+
+/** Where the next step fails, the node is closed. */
+async function orClose<T>(payments: PaymentNode, step: Promise<T>): Promise<T> {
+  try {
+    return await step
+  } catch (error) {
+    await payments.close()
+    throw error
   }
 }
 
@@ -90,26 +105,6 @@ function startCore(
       return running
     },
   }
-}
-
-function waitForStop({ edge, logger }: OpenContext): {
-  readonly first: Promise<undefined>
-  readonly again: Promise<undefined>
-} {
-  const calls: (() => void)[] = []
-  const next = (): Promise<undefined> =>
-    new Promise((resolve) => {
-      calls.push(() => {
-        resolve(undefined)
-      })
-    })
-  const [first, again] = [next(), next()]
-  const stopListening = edge.onStop(() => {
-    logger.info({}, 'asked to stop')
-    calls.shift()?.()
-    if (calls.length === 0) stopListening()
-  })
-  return { first, again }
 }
 
 /** Answers what runs, until the time is over or somebody asks again; then it cuts off. */

@@ -1,9 +1,9 @@
+import { CommandRefusedError, EXIT, WaitEndedError, countOf, print, type ExitCode } from '@opg/operator'
 import { formatOpg, parseBytes32, toWire, type Hex } from '@opg/protocol'
 import { candidateOf, groupsOf, type Group } from '../settle/candidates.js'
 import type { OutboxEntry } from '../store/outboxTypes.js'
 import type { StoredOrder } from '../store/types.js'
-import { countOf, print, withNode, type CommandContext } from './context.js'
-import { CommandRefusedError, EXIT, WaitEndedError, type ExitCode } from './exitCodes.js'
+import { withNode, type CommandContext } from './context.js'
 import type { WiredNode } from './wire.js'
 
 export interface SettleArguments {

@@ -1,7 +1,7 @@
+import { EXIT, countOf, print, type ExitCode } from '@opg/operator'
 import { formatOpg, toWire } from '@opg/protocol'
 import type { NodeStatus, OrderStatus } from '../service/status.js'
-import { countOf, print, withNode, type CommandContext } from './context.js'
-import { EXIT, type ExitCode } from './exitCodes.js'
+import { withNode, type CommandContext } from './context.js'
 
 /** `opg-node status`: orders, fees and credits. Works while `serve` runs. */
 export async function statusCommand(context: CommandContext): Promise<ExitCode> {

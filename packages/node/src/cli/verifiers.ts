@@ -1,4 +1,4 @@
-import { WrongChainError, type Secret } from '@opg/operator'
+import { WrongChainError, type Secret, type CliEdge } from '@opg/operator'
 import type { Deployment } from '@opg/bindings'
 import type { Address } from '@opg/protocol'
 import { createPublicKey } from 'node:crypto'
@@ -8,7 +8,6 @@ import { ecdsaSigner } from '../receipts/ecdsaSigner.js'
 import { quorumKeyOf } from '../receipts/quorumVerifier.js'
 import { rsaPssSigner } from '../receipts/rsaPssSigner.js'
 import type { VerifierOptions } from '../service/acceptVerifier.js'
-import type { CliEdge } from './edge.js'
 
 /**
  * The verifiers that the node's keys and settings are good for. Those of a living enclave come before those of lost

@@ -1,21 +1,28 @@
-import { KeyUnusableError, WrongChainError, connectProvider, type Logger, type Secret } from '@opg/operator'
+import {
+  KeyUnusableError,
+  WrongChainError,
+  connectProvider,
+  findDeployment,
+  type CliEdge,
+  type Logger,
+  type Secret,
+} from '@opg/operator'
 import type { Deployment } from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
-import { computeAddress } from 'ethers'
+import { computeAddress, type JsonRpcProvider } from 'ethers'
 import type { ComputeBackend } from '../compute/backend.js'
 import type { NodeConfig } from '../config/loadConfig.js'
-import type { Settings } from '../config/settings.js'
+import { SETTINGS, type Settings } from '../config/settings.js'
 import type { NodeInfo } from '../http/info.js'
 import type { VerifierOptions } from '../service/acceptVerifier.js'
 import { openNode, type PaymentNode } from '../service/openNode.js'
 import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../settle/policy.js'
-import type { CliEdge } from './edge.js'
-import { findDeployment } from './deployment.js'
 import { verifierInfo, verifiersOf } from './verifiers.js'
 
 /** A node as it is configured, open. */
 export interface WiredNode {
   readonly payments: PaymentNode
+  readonly provider: JsonRpcProvider
   readonly deployment: Deployment
   readonly verifiers: readonly VerifierOptions[]
   readonly settlePolicy: SettlePolicy
@@ -40,7 +47,10 @@ export async function wireNode({ config, edge, logger, modelIds, signs }: WireOp
     if (settings.chainId !== undefined && BigInt(settings.chainId) !== chainId) {
       throw new WrongChainError("The RPC's chain id", { expected: String(settings.chainId), found: chainId.toString() })
     }
-    const deployment = await findDeployment(settings, chainId)
+    const deployment = await findDeployment(chainId, {
+      file: settings.deploymentFile,
+      variable: SETTINGS.deploymentFile.variable,
+    })
     const teeKey = signs ? keys.teeKey : undefined
     const verifiers = verifiersOf({ deployment, settings, nodeKey: keys.nodeKey, teeKey, edge })
     const settlePolicy = settlePolicyOf(settings)
@@ -64,7 +74,7 @@ export async function wireNode({ config, edge, logger, modelIds, signs }: WireOp
       sleep: edge.sleep,
       logger,
     })
-    return { payments, deployment, verifiers, settlePolicy }
+    return { payments, provider, deployment, verifiers, settlePolicy }
   } catch (error) {
     provider.destroy()
     throw error

@@ -1,11 +1,11 @@
-import { ConfigError } from '@opg/operator'
+import { ConfigError, type Environment } from '@opg/operator'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readApiKey } from './keys.js'
-import { loadConfig, type Environment, type NodeConfig } from './loadConfig.js'
+import { loadConfig, type NodeConfig } from './loadConfig.js'
 
 const KEY = `0x${'4b'.repeat(32)}`
 const MODELS = [{ kind: 'onnx', name: 'languages', file: 'models/languages.onnx', prices: { perRequest: '0.001' } }]

@@ -1,15 +1,8 @@
-import { parseAddress, type Address, ZERO_ADDRESS } from '@opg/protocol'
+import { fields } from '@opg/operator'
+import { ZERO_ADDRESS } from '@opg/protocol'
 import { z } from 'zod'
-import { httpUrl, wholeNumber } from './fields.js'
 
-const address = z.string({ error: 'an address' }).transform((value, context): Address => {
-  try {
-    return parseAddress(value)
-  } catch {
-    context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
-    return z.NEVER
-  }
-})
+const { address, httpUrl, wholeNumber } = fields
 const plainUrl = (expected: string) => httpUrl(expected).transform((url) => url.replace(/\/+$/, ''))
 
 /** How the node sells over x402. */
@@ -22,7 +15,7 @@ export const SELLING_SETTINGS = {
   facilitatorTimeoutSeconds: {
     variable: 'OPG_NODE_FACILITATOR_TIMEOUT_SECONDS',
     schema: wholeNumber(1, 600).default(30),
-    help: 'How long it may take to lock. Default: 30.',
+    help: 'How long it may take to lock, and the chain to show it. Default: 30.',
   },
   publicUrl: {
     variable: 'OPG_NODE_PUBLIC_URL',
@@ -31,9 +24,7 @@ export const SELLING_SETTINGS = {
   },
   offerVerifier: {
     variable: 'OPG_NODE_OFFER_VERIFIER',
-    schema: z
-      .enum(['key', 'tee', 'voucher', 'quorum'], { error: 'key, tee, voucher or quorum' })
-      .optional(),
+    schema: z.enum(['key', 'tee', 'voucher', 'quorum'], { error: 'key, tee, voucher or quorum' }).optional(),
     help: 'Verifier that x402 offers name. Default: tee where there is an enclave, else key.',
   },
   offerFacilitator: {

@@ -1,7 +1,9 @@
-import { type Address, type Hex, parseAddress } from '@opg/protocol'
+import { fields, type SettingTable, type SettingsOf } from '@opg/operator'
+import type { Hex } from '@opg/protocol'
 import { z } from 'zod'
-import { hex, httpUrl, opg, text, wholeNumber } from './fields.js'
 import { SELLING_SETTINGS } from './sellingSettings.js'
+
+const { address, hex, httpUrl, opg, text, wholeNumber } = fields
 
 const prices = z.strictObject({
   perRequest: opg({ zero: true }),
@@ -51,32 +53,13 @@ const quorumSetting = z.strictObject({
   validators: z
     .array(
       z.strictObject({
-        address: z.string({ error: 'an address' }).transform((value, context): Address => {
-          try {
-            return parseAddress(value)
-          } catch {
-            context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
-            return z.NEVER
-          }
-        }),
+        address,
         url: httpUrl('the http or https URL of a validator'),
       }),
     )
     .min(1, { error: 'a list of 1 to 255 validators' })
     .max(255, { error: 'a list of 1 to 255 validators' }),
 })
-
-/** One thing to set: by its environment variable, or by its name in the configuration file. */
-interface Setting {
-  readonly variable: string
-  readonly schema: z.ZodType
-  /** One line for people: what it is, and its default. */
-  readonly help: string
-  /** A path: in the configuration file it counts from there. */
-  readonly isPath?: boolean
-  /** In the environment it is written as JSON. */
-  readonly isJson?: boolean
-}
 
 /** All settings but the keys. The environment wins over the file. */
 export const SETTINGS = {
@@ -252,8 +235,6 @@ export const SETTINGS = {
     schema: wholeNumber(0, 3_600).default(30),
     help: 'How long a stop waits for running requests. Default: 30.',
   },
-} as const satisfies Readonly<Record<string, Setting>>
+} as const satisfies SettingTable
 
-export type SettingName = keyof typeof SETTINGS
-
-export type Settings = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['schema']> }
+export type Settings = SettingsOf<typeof SETTINGS>

@@ -68,7 +68,10 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
 }
 
 /** By the request's own signature or by a payment; undefined where it brings neither. */
-async function rightOf(request: FastifyRequest, { work, options }: Buying): Promise<Right | PaymentRefusal | undefined> {
+async function rightOf(
+  request: FastifyRequest,
+  { work, options }: Buying,
+): Promise<Right | PaymentRefusal | undefined> {
   const signed = request.headers[REQUEST_HEADER]
   const paying = request.headers[PAYMENT_HEADER]
   if (signed !== undefined && paying !== undefined) {

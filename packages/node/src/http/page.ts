@@ -46,7 +46,8 @@ function pageOf({ info, backends, takesUpto }: Page): string {
       `<tr><td><code>${escape(model.name)}</code></td><td><code>POST ${escape(path)}</code></td>${pricesOf(model.prices)}</tr>`,
   )
   const verifiers = info.verifiers.map(
-    ({ kind, address }) => `<tr><th scope="row">verifier, ${escape(kind)}</th><td><code>${escape(address)}</code></td></tr>`,
+    ({ kind, address }) =>
+      `<tr><th scope="row">verifier, ${escape(kind)}</th><td><code>${escape(address)}</code></td></tr>`,
   )
   const facts: readonly (readonly [string, string])[] = [
     ['node', info.node],

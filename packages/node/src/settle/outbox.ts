@@ -1,4 +1,4 @@
-import type { Clock, GasFees, Logger, Sender } from '@opg/operator'
+import { type Clock, type Logger, type Sender, createFollower, withMargin } from '@opg/operator'
 import type { Hex, Settlement } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import type { LaneLease, OutboxEntry, OutboxKind } from '../store/outboxTypes.js'
@@ -33,33 +33,22 @@ export interface OutboxDependencies {
   readonly logger: Logger
 }
 
-const BPS = 10_000n
 /** Why a row is passed over that may be taken another time: the state was another, or the verifier had too little gas. */
 const PASSING: readonly string[] = ['stale', 'unknown', 'refused']
-/** What chains say of a transaction that they have, in their pool or mined: no news to anybody. */
-const KNOWN_ALREADY = /already (known|imported)|known transaction|nonce (too low|has already been used)/i
 
 export function createOutbox({ store, chain, sender, policy, clock, logger }: OutboxDependencies): Outbox {
-  /** Problems that were logged: a transaction that is not taken is sent again at every look. */
-  const said = new Set<string>()
+  const follower = createFollower({ sender, policy, clock, logger })
 
   async function submit(lease: LaneLease, call: OutboxCall): Promise<OutboxEntry | undefined> {
     const { kind, data, settlements } = call
     const gasLimit = call.gasLimit ?? (await estimatedGas(call))
     if (gasLimit === undefined) return undefined
-    const [fees, pooled, pending] = await Promise.all([sender.fees(), sender.nextNonce(), store.pendingEntries()])
+    const [pooled, pending] = await Promise.all([sender.nextNonce(), store.pendingEntries()])
     const nonce = Math.max(pooled, ...pending.map((entry) => entry.nonce + 1))
-    const { raw, hash } = await sender.sign({ ...fees, nonce, data, gasLimit })
+    const attempt = await follower.sign({ nonce, data, gasLimit })
     // On the disk before it is on the wire: whatever happens now, it is this transaction that is sent again.
-    const entry = await store.recordEntry(lease, {
-      kind,
-      nonce,
-      data,
-      gasLimit,
-      settlements,
-      attempt: { raw, hash, ...fees, signedAtMs: clock() },
-    })
-    await broadcast(entry)
+    const entry = await store.recordEntry(lease, { kind, nonce, data, gasLimit, settlements, attempt })
+    await follower.broadcast(entry)
     return entry
   }
 
@@ -68,19 +57,6 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
     if (estimate.status === 'estimated') return withMargin(estimate.gas, policy)
     logger.error({ kind, rows: settlements.length, detail: estimate.detail }, 'the chain would not take this')
     return undefined
-  }
-
-  async function broadcast(entry: OutboxEntry): Promise<void> {
-    const attempt = entry.attempts.at(-1)
-    if (attempt === undefined) return
-    const problem = await sender.broadcast(attempt.raw)
-    const fields = { kind: entry.kind, hash: attempt.hash, nonce: entry.nonce, rows: entry.settlements.length }
-    if (problem === undefined) logger.info(fields, 'transaction sent')
-    else if (KNOWN_ALREADY.test(problem)) logger.info({ ...fields, problem }, 'transaction was there already')
-    else if (!said.has(attempt.hash + problem)) {
-      said.add(attempt.hash + problem)
-      logger.warn({ ...fields, problem }, 'transaction not taken; it is followed all the same')
-    }
   }
 
   async function follow(lease: LaneLease): Promise<readonly OutboxEntry[]> {
@@ -93,46 +69,24 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
 
   /** Whether it was booked. */
   async function followOne(lease: LaneLease, entry: OutboxEntry): Promise<boolean> {
-    // The block is read first: what was mined up to it shows in what is read after.
-    const latest = (await sender.latestBlock()).number
-    for (const { hash } of entry.attempts) {
-      const receipt = await sender.receipt(hash)
-      if (receipt === undefined) continue
-      if (latest - receipt.blockNumber + 1 < policy.confirmations) return false
-      const booking = bookingOf(entry, receipt, chain.escrow)
-      await store.book(lease, { id: entry.id, booking })
-      const skipped = booking.rows.filter((row) => !row.settled)
-      logger.info(
-        { kind: entry.kind, hash, state: booking.state, rows: entry.settlements.length, skipped: skipped.length },
-        'transaction booked',
-      )
-      for (const { orderId, outcome } of skipped) await noteSkipped(lease, { orderId, outcome })
-      if (booking.state === 'reverted') await rereadOrders(entry)
-      return true
-    }
-    if ((await sender.minedNonces(latest - (policy.confirmations - 1))) > entry.nonce) {
-      await store.book(lease, { id: entry.id, booking: { state: 'superseded', block: undefined, rows: [] } })
-      logger.warn({ kind: entry.kind, nonce: entry.nonce }, 'another transaction took the nonce; planned anew')
+    const { id, kind, nonce } = entry
+    const found = await follower.look(entry, (attempt) => store.recordAttempt(lease, { id, attempt }))
+    if (found.status === 'pending') return false
+    if (found.status === 'superseded') {
+      await store.book(lease, { id, booking: { state: 'superseded', block: undefined, rows: [] } })
+      logger.warn({ kind, nonce }, 'another transaction took the nonce; planned anew')
       await rereadOrders(entry)
       return true
     }
-    await sendAgain(lease, entry)
-    return false
-  }
-
-  async function sendAgain(lease: LaneLease, entry: OutboxEntry): Promise<void> {
-    const last = entry.attempts.at(-1)
-    if (last === undefined) return
-    if (clock() - last.signedAtMs < policy.replaceAfterMs) {
-      await broadcast(entry)
-      return
-    }
-    const fees = raised(last, await sender.fees())
-    const { nonce, data, gasLimit } = entry
-    const { raw, hash } = await sender.sign({ ...fees, nonce, data, gasLimit })
-    await broadcast(
-      await store.recordAttempt(lease, { id: entry.id, attempt: { raw, hash, ...fees, signedAtMs: clock() } }),
-    )
+    const { hash, receipt } = found
+    const booking = bookingOf(entry, receipt, chain.escrow)
+    await store.book(lease, { id, booking })
+    const skipped = booking.rows.filter((row) => !row.settled)
+    const fields = { kind, hash, state: booking.state, rows: entry.settlements.length, skipped: skipped.length }
+    logger.info(fields, 'transaction booked')
+    for (const { orderId, outcome } of skipped) await noteSkipped(lease, { orderId, outcome })
+    if (booking.state === 'reverted') await rereadOrders(entry)
+    return true
   }
 
   /** The chain passed over a row: what it says of the order now is the truth, and it is not sent again for ever. */
@@ -168,21 +122,4 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
   }
 
   return { submit, follow, checkReorgs }
-}
-
-/** An estimate, and a little more. */
-export function withMargin(gas: bigint, { gasMarginBps }: SettlePolicy): bigint {
-  return gas + (gas * gasMarginBps) / BPS
-}
-
-/** At least an eighth more than before, as nodes ask of a replacement. */
-function raised(last: GasFees, now: GasFees): GasFees {
-  const raise = (before: bigint, present: bigint): bigint => {
-    const least = before + before / 8n + 1n
-    return present > least ? present : least
-  }
-  return {
-    maxFeePerGas: raise(last.maxFeePerGas, now.maxFeePerGas),
-    maxPriorityFeePerGas: raise(last.maxPriorityFeePerGas, now.maxPriorityFeePerGas),
-  }
 }

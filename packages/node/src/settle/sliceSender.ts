@@ -1,8 +1,8 @@
-import type { Logger, Sender } from '@opg/operator'
+import { type Logger, type Sender, withMargin } from '@opg/operator'
 import type { LaneLease, OutboxEntry } from '../store/outboxTypes.js'
 import type { Hex } from '@opg/protocol'
 import { type SettledSlice, settleSlicesCall, settledSlices } from './calls.js'
-import { type Outbox, withMargin } from './outbox.js'
+import type { Outbox } from './outbox.js'
 import type { SettlePolicy } from './policy.js'
 
 /** Sends proved slices of one allocation, together if the escrow takes all of them, otherwise one by one (E8). */

@@ -8,10 +8,11 @@ import {
   text,
   type Database,
   type Row,
+  type SignedAttempt,
 } from '@opg/operator'
 import { type Hex, type Settlement, parseSettlement, toWire, treeRoot } from '@opg/protocol'
 import { markClosing, noteUnsettled, readOrder } from './orderRows.js'
-import type { Booking, LaneLease, OutboxAttempt, OutboxEntry, OutboxKind, PlanWish, RowOutcome } from './outboxTypes.js'
+import type { Booking, LaneLease, OutboxEntry, OutboxKind, PlanWish, RowOutcome } from './outboxTypes.js'
 import { isSettledOnce } from './reservedSlice.js'
 
 /** All functions here run inside a transaction of their caller. */
@@ -70,7 +71,7 @@ export function insertEntry(
     readonly data: Hex
     readonly gasLimit: bigint
     readonly settlements: readonly Settlement[]
-    readonly attempt: OutboxAttempt
+    readonly attempt: SignedAttempt
   },
 ): OutboxEntry {
   database.run('INSERT INTO entries (kind, nonce, data, gas_limit, settlements) VALUES (?, ?, ?, ?, ?)', [
@@ -90,7 +91,7 @@ export function insertEntry(
 
 export function insertAttempt(
   database: Database,
-  { id, attempt }: { readonly id: number; readonly attempt: OutboxAttempt },
+  { id, attempt }: { readonly id: number; readonly attempt: SignedAttempt },
 ): void {
   database.run(
     `INSERT INTO attempts (hash, entry_id, raw, max_fee_per_gas, max_priority_fee_per_gas, signed_at_ms)

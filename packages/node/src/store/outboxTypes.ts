@@ -1,20 +1,9 @@
+import type { SignedAttempt } from '@opg/operator'
 import type { Hex, Settlement } from '@opg/protocol'
 import type { ClosingReason } from './types.js'
 
 /** What a transaction of the node is for. */
 export type OutboxKind = 'settle' | 'claim' | 'release'
-
-/** One signed form of a transaction; a replacement has the same nonce and higher fees. */
-export interface OutboxAttempt {
-  readonly hash: Hex
-  /** The signed transaction: sent again as it is, as often as needed. */
-  readonly raw: Hex
-  /** Wei per gas. */
-  readonly maxFeePerGas: bigint
-  /** Wei per gas. */
-  readonly maxPriorityFeePerGas: bigint
-  readonly signedAtMs: number
-}
 
 /** A transaction that the node has signed, or will never need again. */
 export interface OutboxEntry {
@@ -26,7 +15,7 @@ export interface OutboxEntry {
   /** What a settlement says; of a release, its order with nothing settled; of a claim, none. */
   readonly settlements: readonly Settlement[]
   /** Oldest first, at least one. */
-  readonly attempts: readonly OutboxAttempt[]
+  readonly attempts: readonly SignedAttempt[]
   /** `superseded`: another transaction took the nonce. `reverted`: mined, and changed nothing. */
   readonly state: 'pending' | 'confirmed' | 'reverted' | 'superseded'
   /** Where it was mined, once booked. */
@@ -80,11 +69,11 @@ export interface OutboxStore {
       readonly data: Hex
       readonly gasLimit: bigint
       readonly settlements: readonly Settlement[]
-      readonly attempt: OutboxAttempt
+      readonly attempt: SignedAttempt
     },
   ): Promise<OutboxEntry>
   /** Writes a replacement before it is sent. @throws {LaneLostError} */
-  recordAttempt(lease: LaneLease, input: { readonly id: number; readonly attempt: OutboxAttempt }): Promise<OutboxEntry>
+  recordAttempt(lease: LaneLease, input: { readonly id: number; readonly attempt: SignedAttempt }): Promise<OutboxEntry>
   /** Books what became of a transaction. @throws {LaneLostError} */
   book(lease: LaneLease, input: { readonly id: number; readonly booking: Booking }): Promise<void>
   /** Takes a booking back after a reorg: the entry is pending again. @throws {LaneLostError} */

@@ -1,5 +1,6 @@
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
 import { SELLER_MEMBER, toWire, type LockStep } from '@opg/protocol'
+import { withLinkedSignal } from '../http/linkSignals.js'
 
 /** Asks a facilitator to lock the money of a payment. */
 export interface Facilitator {
@@ -47,18 +48,20 @@ export function createFacilitator(options: {
         paymentRequirements: requirements,
       })
       try {
-        const response = await options.fetch(endpoint, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body,
-          redirect: 'error',
-          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
+        return await withLinkedSignal([signal, AbortSignal.timeout(options.timeoutMs)], async (linked) => {
+          const response = await options.fetch(endpoint, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body,
+            redirect: 'error',
+            signal: linked,
+          })
+          if (response.status !== 200) {
+            await response.body?.cancel()
+            return { status: 'unknown', detail: `it answered with status ${String(response.status)}` } as const
+          }
+          return answerOf(JSON.parse(await limitedText(response)))
         })
-        if (response.status !== 200) {
-          await response.body?.cancel()
-          return { status: 'unknown', detail: `it answered with status ${String(response.status)}` }
-        }
-        return answerOf(JSON.parse(await limitedText(response)))
       } catch {
         return { status: 'unknown', detail: 'it did not answer, or not in time' }
       }
@@ -71,7 +74,10 @@ function answerOf(value: unknown): LockAnswer {
   const answer = new Map<string, unknown>(Object.entries(value))
   if (answer.get('success') === true) {
     const transaction = answer.get('transaction')
-    return { status: 'locked', transaction: typeof transaction === 'string' && TRANSACTION.test(transaction) ? transaction : '' }
+    return {
+      status: 'locked',
+      transaction: typeof transaction === 'string' && TRANSACTION.test(transaction) ? transaction : '',
+    }
   }
   const reason = answer.get('errorReason')
   if (typeof reason !== 'string' || !/^[a-z0-9_]{1,100}$/.test(reason)) return strange()
@@ -84,10 +90,10 @@ function strange(): LockAnswer {
   return { status: 'unknown', detail: 'its answer is none of x402' }
 }
 
-async function limitedText(response: Response): Promise<string> {
+async function limitedText({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length
     if (length > MAX_ANSWER_BYTES) throw new RangeError('the answer is too long')
     chunks.push(chunk)

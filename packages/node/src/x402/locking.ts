@@ -70,8 +70,7 @@ export function createLocking(options: LockingOptions): Locking {
       }
       if (admission.reason !== 'order-not-open') return refusalOfCore(admission)
       if (signal.aborted || clock() >= until) {
-        const why =
-          answer.status === 'locked' ? 'the chain does not show it' : `of the facilitator, ${answer.detail}`
+        const why = answer.status === 'locked' ? 'the chain does not show it' : `of the facilitator, ${answer.detail}`
         logger.warn({ orderId, facilitator: answer.status }, 'a lock is not confirmed')
         return lockPending(why)
       }

@@ -76,7 +76,12 @@ export function uptoRequirements(selling: Selling, quote: Quote): PaymentRequire
     adapter: sold.adapter,
     offer: sold.offer,
   }
-  return { ...common(selling), scheme: 'upto', amount: uptoAmount(selling, quote).toString(), extra: { ...toWire(extra) } }
+  return {
+    ...common(selling),
+    scheme: 'upto',
+    amount: uptoAmount(selling, quote).toString(),
+    extra: { ...toWire(extra) },
+  }
 }
 
 /** The offer for a model, and the desk that commits to it. */

@@ -36,7 +36,11 @@ export async function acceptWorkOrder(
   const { terms, order, request, signature, voucher } = parsed
   const id = orderId({ seed, terms, order })
   if (request.orderId !== id) {
-    throw new InvalidInputError({ field: `${field}.request.orderId`, expected: `the order's id, ${id}`, value: request.orderId })
+    throw new InvalidInputError({
+      field: `${field}.request.orderId`,
+      expected: `the order's id, ${id}`,
+      value: request.orderId,
+    })
   }
   const opened = await open(dependencies, { ...input, parsed, id })
   if ('code' in opened) return opened

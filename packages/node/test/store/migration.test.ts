@@ -82,7 +82,7 @@ describe('books of an earlier version', () => {
     expect(await again.order(orderId)).toMatchObject({ cumulativeFee: 10n, voucher: signed })
     expect(await again.order(other.orderId)).toMatchObject({ slice })
     await again.close()
-    expect(version()).toBe('2')
+    expect(version()).toBe('3')
   })
 
   it('stay as they are where they are of another node', async () => {
@@ -90,7 +90,7 @@ describe('books of an earlier version', () => {
     expect(version()).toBe('1')
   })
 
-  it.each(['3', '0', 'two'])('are refused where their version is %s', async (found) => {
+  it.each(['4', '0', 'two'])('are refused where their version is %s', async (found) => {
     const database = new Libsql(path)
     database.prepare("UPDATE meta SET value = ? WHERE name = 'schema version'").run([found])
     database.close()

@@ -1,6 +1,7 @@
+import type { SignedAttempt } from '@opg/operator'
 import { type Hex, ZERO_BYTES32 } from '@opg/protocol'
 import { afterEach, beforeEach } from 'vitest'
-import type { LaneLease, OutboxAttempt } from '../../src/store/outboxTypes.js'
+import type { LaneLease } from '../../src/store/outboxTypes.js'
 import type { BooksIdentity, NodeStore, StoredOrder } from '../../src/store/types.js'
 import { IDENTITY, commitmentOf, hash, reserved } from '../support/books.js'
 import { type TestClock, createTestClock } from '../support/clock.js'
@@ -16,7 +17,7 @@ export interface StoreFactory {
 
 export type CreateStore = () => Promise<StoreFactory>
 
-export const ATTEMPT: OutboxAttempt = {
+export const ATTEMPT: SignedAttempt = {
   raw: '0x02',
   hash: hash('tx'),
   maxFeePerGas: 1n,

@@ -1,4 +1,4 @@
-import { parseOpg } from '@opg/protocol'
+import { parseAddress, parseOpg, type Address } from '@opg/protocol'
 import { z } from 'zod'
 
 /** Digits as environment variables have them, or a number as JSON has it. */
@@ -34,3 +34,13 @@ export const hex = (bytes: number, expected: string) =>
     .string({ error: expected })
     .regex(new RegExp(`^0x[0-9a-fA-F]{${String(2 * bytes)}}$`), { error: expected })
     .transform((value): `0x${string}` => `0x${value.slice(2)}`)
+
+/** An address, with its checksum. */
+export const address = z.string({ error: 'an address' }).transform((value, context): Address => {
+  try {
+    return parseAddress(value)
+  } catch {
+    context.addIssue({ code: 'custom', message: 'an address, 0x and 40 hexadecimal digits' })
+    return z.NEVER
+  }
+})

@@ -1,4 +1,4 @@
-import type { LogFields } from '@opg/operator'
+import type { LogFields } from './edge.js'
 
 /**
  * What a log may say of an error from inside: its name, code and place, and those of its cause. Not its message, which

@@ -1,22 +1,21 @@
-import { ConfigError } from '@opg/operator'
 import { deploymentOf } from '@opg/bindings'
 import { parseDeployment, type Deployment } from '@opg/protocol'
 import { readFile } from 'node:fs/promises'
-import { SETTINGS, type Settings } from '../config/settings.js'
+import { ConfigError } from '../errors.js'
 
 /**
  * Where the contracts are: by the manifest that is configured, or by the one recorded for the chain.
  *
+ * @param manifest `file`: its path. `variable`: how errors name the setting
  * @throws {ConfigError} if the manifest cannot be read, or is of another chain
  * @throws {DeploymentUnknownError} if none is configured and none recorded
  */
 export async function findDeployment(
-  { deploymentFile }: Pick<Settings, 'deploymentFile'>,
   chainId: bigint,
+  { file, variable }: { readonly file: string | undefined; readonly variable: string },
 ): Promise<Deployment> {
-  if (deploymentFile === undefined) return deploymentOf(chainId)
-  const { variable } = SETTINGS.deploymentFile
-  const deployment = await readManifest(deploymentFile, variable)
+  if (file === undefined) return deploymentOf(chainId)
+  const deployment = await readManifest(file, variable)
   if (BigInt(deployment.chainId) !== chainId) {
     throw new ConfigError(
       variable,
