@@ -3,6 +3,7 @@ import { parseOpg, parseWorkOrderPayment } from '@opg/protocol'
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from '@x402/core/http'
 import type { PaymentPayload } from '@x402/core/types'
 import { setSettlementOverrides } from '@x402/express'
+import { Contract } from 'ethers'
 import { type PayingFetch, payFetch } from '../../src/index.js'
 import { errorOf } from '../support/buyer.js'
 import { FEE, HASTY_PATH, Shop, asking } from '../support/shop.js'
@@ -252,7 +253,7 @@ describe('sessions through stock express', () => {
       if (header !== null) {
         const { payload } = JSON.parse(Buffer.from(header, 'base64').toString()) as PaymentPayload
         const { nonce } = parseWorkOrderPayment(payload).order
-        const burn = permit2.connect(shop.payer) as typeof permit2
+        const burn = new Contract(permit2.target, permit2.interface, shop.payer)
         await (await burn.getFunction('invalidateUnorderedNonces').send(nonce >> 8n, 1n << (nonce & 255n))).wait()
       }
       return globalThis.fetch(input, init)
