@@ -2,7 +2,8 @@ import { InvalidInputError, parseBaseUnits } from '@opg/protocol'
 import { SETTLEMENT_OVERRIDES_HEADER } from '@x402/core/server'
 
 /** What an answer costs, or why that cannot be told. */
-export type Fee = { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
+export type Fee =
+  { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
 
 /**
  * The fee of an answer: what the handler asked for by `setSettlementOverrides`, the cap where it asked for nothing or

@@ -1,4 +1,5 @@
 import { parseOpg } from '@opg/protocol'
+import { decodePaymentRequiredHeader, encodePaymentRequiredHeader } from '@x402/core/http'
 import type { Wallet } from 'ethers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type KillableNode, createKillableNode } from '../../../node/test/e2e/killableNode.js'
@@ -75,6 +76,28 @@ describe('payFetch at a node with its facilitator', () => {
     }
     expect(text).toContain('second')
     expect(text).not.toContain('event: receipt')
+  })
+
+  it('pays upto, one order for one request, where sessions are not on offer', async () => {
+    const withoutSessions: typeof globalThis.fetch = async (input, init) => {
+      const response = await globalThis.fetch(input, init)
+      const header = response.headers.get('payment-required')
+      if (header === null) return response
+      const required = decodePaymentRequiredHeader(header)
+      const accepts = required.accepts.filter(({ scheme }) => scheme === 'upto')
+      const headers = { 'payment-required': encodePaymentRequiredHeader({ ...required, accepts }) }
+      return new Response('{}', { status: response.status, headers })
+    }
+    const fetch = payFetch(payer, options({ fetch: withoutSessions }))
+    const before = await shop.balance(payer.address)
+    const answers = [await fetch(`${node.url}/v1/infer`, infer), await fetch(`${node.url}/v1/infer`, infer)]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    const orders = await shop.ordersOf(payer.address)
+    expect(orders).toHaveLength(2)
+    for (const orderId of orders) await until(() => shop.isClosed(orderId))
+    const spent = before - (await shop.balance(payer.address))
+    expect(spent).toBeGreaterThanOrEqual(2n * parseOpg('0.001'))
+    expect(spent).toBeLessThan(parseOpg('0.003'))
   })
 
   it('gets the stored answer, charged once, when the node is killed after it answered', async () => {

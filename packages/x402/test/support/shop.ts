@@ -18,6 +18,7 @@ import {
   LocalFacilitator,
   type OrderOpener,
   type PayFetchOptions,
+  honestStatus,
   ownOpener,
   workOrderServer,
 } from '../../src/index.js'
@@ -28,6 +29,12 @@ export const FEE = parseOpg('0.01')
 export const PATH = '/v1/answers'
 /** A handler there has one second. */
 export const HASTY_PATH = '/v1/hasty'
+
+export type OpenerFor = (shop: {
+  readonly devnet: Devnet
+  readonly folder: string
+  readonly node: PaymentNode
+}) => Promise<OrderOpener>
 
 /** A chain, a payer, and a seller that runs express with the stock middleware. */
 export class Shop {
@@ -69,7 +76,8 @@ export class Shop {
     void node.run({ signal: this.#stop.signal, settleIntervalMs: 100 })
   }
 
-  static async open(): Promise<Shop> {
+  /** @param openerFor who opens orders; the seller itself if absent */
+  static async open(openerFor?: OpenerFor): Promise<Shop> {
     const devnet = await startDevnet()
     const folder = await mkdtemp(join(tmpdir(), 'opg-shop-'))
     const [, seller, payer, opener] = devnet.wallets
@@ -94,7 +102,8 @@ export class Shop {
       logger: SILENT,
     })
     const escrow = await readEscrow(devnet.provider, devnet.deployment.escrow)
-    const shop = new Shop({ devnet, folder, node, rpc, open: ownOpener(opener, escrow) })
+    const open = (await openerFor?.({ devnet, folder, node })) ?? ownOpener(opener, escrow)
+    const shop = new Shop({ devnet, folder, node, rpc, open })
     await once(shop.#server, 'listening')
     return shop
   }
@@ -176,6 +185,7 @@ export class Shop {
       [`POST ${HASTY_PATH}`]: { accepts: { ...accepts, maxTimeoutSeconds: 1 } },
     }
     app.use(paymentMiddleware(routes, server))
+    app.use(honestStatus())
     app.post([PATH, HASTY_PATH], async (request, response) => {
       const asked = String(request.body)
       this.handled.push(asked)
