@@ -1,5 +1,13 @@
 import { UptoAdapter__factory, deploymentOf, type Deployment } from '@opg/bindings'
-import { SILENT, connectProvider, openEscrowReader, type Clock, type Logger, type RandomBytes, type Sleep } from '@opg/node'
+import {
+  SILENT,
+  connectProvider,
+  openEscrowReader,
+  type Clock,
+  type Logger,
+  type RandomBytes,
+  type Sleep,
+} from '@opg/node'
 import {
   MAX_CLAIM_WINDOW_SECONDS,
   ZERO_ADDRESS,

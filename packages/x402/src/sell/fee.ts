@@ -2,7 +2,8 @@ import { InvalidInputError, parseUint } from '@opg/protocol'
 import { SETTLEMENT_OVERRIDES_HEADER } from '@x402/core/server'
 
 /** What an answer costs, or why that cannot be told. */
-export type Fee = { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
+export type Fee =
+  { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
 
 // As wide as what a handler may compute: above the cap it is the cap.
 const asked = parseUint(256)

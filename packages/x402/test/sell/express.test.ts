@@ -1,4 +1,12 @@
-import { UPTO_PROXY, parseUptoExtra, receiptDigest, recoverSigner, requestHash, requestId, responseHash } from '@opg/protocol'
+import {
+  UPTO_PROXY,
+  parseUptoExtra,
+  receiptDigest,
+  recoverSigner,
+  requestHash,
+  requestId,
+  responseHash,
+} from '@opg/protocol'
 import { setSettlementOverrides } from '@x402/express'
 import type { RequestHandler } from 'express'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -22,7 +30,10 @@ describe('selling with express', () => {
 
   it('publishes an offer that binds the seller by two addresses, the same every time', async () => {
     const { url, seller } = await openShop(world)
-    const [first, second] = [await paymentRequired(await fetch(url, POST)), await paymentRequired(await fetch(url, POST))]
+    const [first, second] = [
+      await paymentRequired(await fetch(url, POST)),
+      await paymentRequired(await fetch(url, POST)),
+    ]
     expect(second).toEqual(first)
     const [requirements] = first.accepts
     const { escrow, token, uptoAdapter } = world.devnet.deployment
@@ -64,7 +75,9 @@ describe('selling with express', () => {
     const { url, seller } = await openShop(world)
     const payment = await world.sign(url, POST)
     const { opg } = settled(await world.send(url, payment, POST))
-    const { permit2Authorization: signed } = payment.payload as { permit2Authorization: { deadline: string; spender: string } }
+    const { permit2Authorization: signed } = payment.payload as {
+      permit2Authorization: { deadline: string; spender: string }
+    }
     expect(signed.spender).toBe(UPTO_PROXY)
     const expected = requestId({
       orderId: opg.orderId,

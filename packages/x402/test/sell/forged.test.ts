@@ -18,7 +18,8 @@ function altered(value: unknown, path: readonly string[], change: (old: unknown)
 function other(value: unknown): unknown {
   if (typeof value === 'number') return value + 1
   if (typeof value !== 'string') return undefined
-  if (/^0x[0-9a-fA-F]{40}$/.test(value)) return value.toLowerCase() === STRANGER.toLowerCase() ? `0x${'11'.repeat(20)}` : STRANGER
+  if (/^0x[0-9a-fA-F]{40}$/.test(value))
+    return value.toLowerCase() === STRANGER.toLowerCase() ? `0x${'11'.repeat(20)}` : STRANGER
   if (/^0x/.test(value)) return value.replace(/.{4}$/, (end) => (end === '001b' ? '011c' : '001b'))
   return /^[0-9]+$/.test(value) ? (BigInt(value) + 1n).toString() : `${value}x`
 }
@@ -72,7 +73,7 @@ describe('a payment that was tampered with', () => {
 
   const step = { phase: 'lock', attempt: `0x${'22'.repeat(32)}`, signature: `0x${'33'.repeat(65)}` }
   it.each([
-    ["our own step", { opg: step }],
+    ['our own step', { opg: step }],
     ['an empty step', { opg: {} }],
     ['a step that is null', { opg: null }],
     ['a capture', { opg: { ...step, phase: 'capture' } }],
