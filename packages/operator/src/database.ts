@@ -12,6 +12,9 @@ export type Row = Readonly<Record<string, unknown>>
 /** Ten seconds: transactions here take milliseconds, so whoever waits longer waits for a broken process. */
 const BUSY_TIMEOUT_MS = 10_000
 
+/** The path of a database that ends with its connection. */
+export const IN_MEMORY = ':memory:'
+
 /** Of each file, the last piece of work that awaits. */
 const turns = new Map<string, Promise<unknown>>()
 
@@ -26,7 +29,7 @@ export class Database {
     this.#path = resolvePath(path)
     this.#connection = this.#guard('opening', () => {
       // Answers of clients are in it, so it is for its owner's eyes. SQLite gives its side files the same mode.
-      closeSync(openSync(path, 'a', 0o600))
+      if (path !== IN_MEMORY) closeSync(openSync(path, 'a', 0o600))
       const connection = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
       connection.pragma('journal_mode = WAL')
       // FULL: a commit is on the disk when it returns, also after a loss of power (N2).
