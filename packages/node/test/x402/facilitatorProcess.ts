@@ -11,10 +11,12 @@ import type { Wallet } from 'ethers'
 const CLI = fileURLToPath(new URL('../../../facilitator/dist/cli.js', import.meta.url))
 
 /**
- * How the line to the facilitator is: sound; without answers, though everything arrives; broken; or with somebody on it
- * who says that everything is locked.
+ * How the line to the facilitator is: sound; without answers, though everything arrives; slower than nodes wait; broken;
+ * or with somebody on it who says that everything is locked.
  */
-export type LineMood = 'well' | 'deaf' | 'down' | 'lying'
+export type LineMood = 'well' | 'deaf' | 'slow' | 'down' | 'lying'
+
+const SLOW_MS = 4_000
 
 /** A real `opg-facilitator serve` in a process of its own, behind a line that can break. */
 export interface FacilitatorProcess {
@@ -92,6 +94,7 @@ async function startLine(upstream: string, child: ChildProcess): Promise<Facilit
       response.end(JSON.stringify({ success: true, transaction, network: 'eip155:31337' }))
       return
     }
+    if (mood === 'slow') await new Promise((resolve) => setTimeout(resolve, SLOW_MS))
     const answer = await fetch(`${upstream}${path}`, {
       method,
       headers: { 'content-type': 'application/json' },

@@ -1,4 +1,4 @@
-import { decodeReceiptHeader } from '@opg/protocol'
+import { decodeReceiptHeader, parseSettledExtra } from '@opg/protocol'
 import type { PaymentPayload } from '@x402/core/types'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Wallet } from 'ethers'
@@ -6,7 +6,7 @@ import { startCli } from '../cli/testEdge.js'
 import { createKillableNode, type KillableNode } from '../e2e/killableNode.js'
 import { speak } from '../standInLlm.js'
 import { CHAT, OPG, openShop, until, type Shop } from './shop.js'
-import { pay, signPayment, verdict } from './stockClient.js'
+import { pay, settledOf, signPayment, verdict } from './stockClient.js'
 
 /** Later than any authorization of these tests is good. */
 const LATER_MS = 1_200_000
@@ -114,23 +114,28 @@ describe('a reorg that takes the lock after compute began', () => {
   }, 120_000)
   afterAll(() => shop.stop())
 
-  it('the lock is asked for again, and the node is paid what it earned (N5)', async () => {
-    const serving = startCli(['serve', '--json'], { ...shop.environment, OPG_NODE_SETTLE_INTERVAL_SECONDS: '2' })
-    const { url } = (await serving.line()) as { url: string }
-    const chat = `${url}/v1/chat/completions`
-    const payer = await shop.payer()
-    const payment = await signPayment(payer, chat, CHAT)
-    shop.llm.behave(async (response, seen) => {
-      await shop.devnet.reorg(1)
-      expect(await shop.balance(payer.address)).toBe(OPG)
-      await speak(['Hello'], { prompt: 5, completion: 2 })(response, seen)
-    })
-    const response = await pay(chat, CHAT, payment)
-    expect(response.status).toBe(200)
-    const { fee, orderId } = decodeReceiptHeader(response.headers.get('x-opg-receipt')).receipt
-    await until(() => shop.isClosed(orderId))
-    expect(await shop.balance(payer.address)).toBe(OPG - fee)
-    serving.stop()
-    await serving.done
-  })
+  it.each(['served', 'failed'])(
+    'the lock comes back, and ends as it would have, where the work was %s (N5)',
+    async (outcome) => {
+      const serving = startCli(['serve', '--json'], shop.environment)
+      const { url } = (await serving.line()) as { url: string }
+      const chat = `${url}/v1/chat/completions`
+      const payer = await shop.payer()
+      const payment = await signPayment(payer, chat, CHAT)
+      shop.llm.behave(async (response, seen) => {
+        await shop.devnet.reorg(1)
+        expect(await shop.balance(payer.address)).toBe(OPG)
+        if (outcome === 'failed') response.writeHead(500).end()
+        else await speak(['Hello'], { prompt: 5, completion: 2 })(response, seen)
+      })
+      const response = await pay(chat, CHAT, payment)
+      expect(response.status).toBe(outcome === 'failed' ? 502 : 200)
+      const { extra, amount = '' } = settledOf(response)
+      await until(() => shop.isClosed(parseSettledExtra((extra ?? {})['opg']).orderId))
+      expect(amount === '0').toBe(outcome === 'failed')
+      expect(await shop.balance(payer.address)).toBe(OPG - BigInt(amount))
+      serving.stop()
+      await serving.done
+    },
+  )
 })

@@ -147,7 +147,7 @@ describe('a capture', () => {
     const before = await world.money()
     const response = await world.payFetch(shop.url, POST)
     expect(response.status).toBe(402)
-    expect(refusal(response)).toBe('order_expired')
+    expect(refusal(response)).toBe('answer_too_late')
     await world.untilGivenBack(before)
   })
 

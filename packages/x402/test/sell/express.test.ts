@@ -185,11 +185,10 @@ describe('selling with express', () => {
         },
         'broken',
       ],
-      ['hangs', () => undefined, 504],
     ]
 
     it.each(failures)('%s: gives the whole order back', async (_what, handler, status) => {
-      const shop = await openShop(world, handler, { honest: { timeoutMs: 500 } })
+      const shop = await openShop(world, handler)
       const [before, opened] = [await world.money(), await world.opened()]
       const answered = world.payFetch(shop.url, POST)
       if (status === 'broken') await expect(answered).rejects.toThrow()
@@ -203,6 +202,37 @@ describe('selling with express', () => {
       expect(await world.opened()).toBe(opened + 1)
       await world.untilGivenBack(before)
       expect(shop.seller.outboxSize).toBe(0)
+    })
+  })
+
+  describe('whose handler hangs', () => {
+    it('gives the order back once its time is over, while the client still waits', async () => {
+      const shop = await openShop(world, () => undefined, { limits: { answerTimeoutMs: 300 } })
+      const before = await world.money()
+      const abort = new AbortController()
+      const answered = world.send(shop.url, await world.sign(shop.url, POST), { ...POST, signal: abort.signal })
+      await until(() => shop.runs === 1, 'the handler runs')
+      await world.untilGivenBack(before)
+      abort.abort()
+      await expect(answered).rejects.toThrow()
+      expect(shop.seller.outboxSize).toBe(0)
+    })
+
+    it('and answers after all: too late, and nothing is charged', async () => {
+      const before = await world.money()
+      const shop = await openShop(
+        world,
+        async (_request, response) => {
+          await world.untilGivenBack(before)
+          response.json({ answer: 42 })
+        },
+        { limits: { answerTimeoutMs: 300 } },
+      )
+      const response = await world.payFetch(shop.url, POST)
+      expect(response.status).toBe(402)
+      expect(await response.text()).not.toContain('42')
+      expect(refusal(response)).toBe('answer_too_late')
+      await world.untilGivenBack(before)
     })
   })
 

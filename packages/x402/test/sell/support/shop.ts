@@ -1,6 +1,6 @@
 import { paymentMiddleware } from '@x402/express'
 import express, { type RequestHandler } from 'express'
-import { honestStatus, type EscrowUpto, type EscrowUptoOptions, type HonestStatusOptions } from '../../../src/index.js'
+import { honestStatus, type EscrowUpto, type EscrowUptoOptions } from '../../../src/index.js'
 import type { SellWorld } from './world.js'
 
 export interface Shop {
@@ -8,10 +8,6 @@ export interface Shop {
   readonly seller: EscrowUpto
   /** How often the handler ran. */
   readonly runs: number
-}
-
-export interface ShopOptions extends Partial<EscrowUptoOptions> {
-  readonly honest?: HonestStatusOptions
 }
 
 export const CAP = '0.05 OPG'
@@ -25,13 +21,13 @@ export const answer: RequestHandler = (_request, response) => {
 export async function openShop(
   world: SellWorld,
   handler: RequestHandler = answer,
-  { honest = { timeoutMs: 20_000 }, ...options }: ShopOptions = {},
+  options: Partial<EscrowUptoOptions> = {},
 ): Promise<Shop> {
   const seller = await world.seller(options)
   const app = express()
   let runs = 0
   app.use(paymentMiddleware({ 'POST /answer': seller.route(CAP) }, seller.resourceServer))
-  app.use(honestStatus(honest))
+  app.use(honestStatus())
   app.post('/answer', (request, response, next) => {
     runs += 1
     return handler(request, response, next)
