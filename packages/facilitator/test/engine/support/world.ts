@@ -14,10 +14,16 @@ import {
   type Hex,
   type Settlement,
   type Terms,
+  UPTO_PROXY,
   ZERO_ADDRESS,
   ZERO_BYTES32,
+  deskAddress,
   domainSeparator,
+  orderId,
+  orderSeed,
   structDigest,
+  uptoDigest,
+  uptoOrder,
 } from '@opg/protocol'
 import type { JsonRpcProvider, Wallet } from 'ethers'
 import { randomBytes } from 'node:crypto'
@@ -58,6 +64,8 @@ export interface OpeningInput {
   /** Seconds from the latest block. */
   readonly claimIn?: number
 }
+
+export type UptoInput = OpeningInput & { readonly claimWindow?: number; readonly validAfter?: bigint }
 
 export interface RunningEngine {
   readonly engine: Engine
@@ -218,6 +226,47 @@ export class EngineWorld {
       order,
       funding: { kind: 'permit2', deadline, signature },
       approval: { value, deadline: approvalDeadline, signature: approval },
+    }
+  }
+
+  /** What an unmodified upto client of x402 signs for this offer. */
+  async uptoOpening({
+    claimWindow = 3_600,
+    validAfter = 0n,
+    payer = this.payer,
+    ...input
+  }: UptoInput = {}): Promise<Opening> {
+    this.#nonce += 1n
+    const { nonce = this.#nonce } = input
+    const { uptoAdapter: adapter, token } = this.devnet.deployment
+    if (adapter === null) throw new TypeError('no adapter')
+    const offer = { terms: this.terms(input.terms), claimWindow }
+    const initCodeHash = (await this.devnet.contracts.uptoAdapter.DESK_INIT_CODE_HASH()) as Hex
+    const authorization = {
+      from: payer.address as Address,
+      token,
+      amount: input.amount ?? OPG,
+      spender: UPTO_PROXY,
+      nonce,
+      deadline: BigInt(await this.devnet.now()) + 600n,
+      to: this.escrow.escrow,
+      facilitator: deskAddress({ adapter, initCodeHash, offer }),
+      validAfter,
+    }
+    const signature = payer.signingKey.sign(uptoDigest(this.escrow.chainId, authorization)).serialized as Hex
+    const order = uptoOrder(offer, authorization)
+    const { terms } = offer
+    const id = orderId({
+      seed: orderSeed({ chainId: this.escrow.deploymentChainId, escrow: this.escrow.escrow }),
+      terms,
+      order,
+    })
+    const { deadline } = authorization
+    return {
+      orderId: id,
+      terms,
+      order,
+      funding: { kind: 'upto', adapter, deadline, claimWindow, validAfter, signature },
     }
   }
 
