@@ -42,12 +42,13 @@ export function createFacilitatorServer(options: FacilitatorServerOptions): Fast
     logger: false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
-    // A key that is there to poison prototypes has no meaning here, like any other that is unknown.
-    onProtoPoisoning: 'remove',
-    onConstructorPoisoning: 'remove',
+    // Objects are read member by member and built afresh, so a key that poisons prototypes is one that is unknown.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
     requestIdHeader: false,
     forceCloseConnections: 'idle',
   })
+  app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error, _request, reply) => {
     const answer = errorAnswer(error)
     if (answer.status >= 500) logger.error(errorFields(error), 'a request failed')

@@ -66,5 +66,5 @@ function infoOf(extension: unknown): Readonly<Record<string, unknown>> | undefin
   if (typeof extension !== 'object' || extension === null || !('info' in extension)) return undefined
   const { info } = extension
   if (typeof info !== 'object' || info === null || !('signature' in info)) return undefined
-  return info as Readonly<Record<string, unknown>>
+  return info
 }

@@ -109,7 +109,7 @@ export function createRpcReader(input: {
 }
 
 function uint(value: unknown): bigint {
-  return BigInt(value as bigint)
+  return value as bigint
 }
 
 /** What does not answer as the contract does is no answer of it. */
