@@ -25,7 +25,7 @@ import {
   uptoDigest,
   uptoOrder,
 } from '@opg/protocol'
-import type { JsonRpcProvider, Wallet } from 'ethers'
+import { type JsonRpcProvider, type Wallet, toQuantity } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -319,6 +319,21 @@ export class EngineWorld {
   /** Transactions of the sending key so far. */
   sent(): Promise<number> {
     return this.devnet.provider.getTransactionCount(this.sender.address)
+  }
+
+  /** Transactions of the sending key, since a block, that opened and closed nothing. */
+  async wasted(sinceBlock: number): Promise<number> {
+    const { provider } = this.devnet
+    let wasted = 0
+    for (let number = sinceBlock + 1; number <= (await provider.getBlockNumber()); number++) {
+      const receipts = (await provider.send('eth_getBlockReceipts', [toQuantity(number)])) as readonly {
+        readonly from: string
+        readonly logs: readonly { readonly address: string }[]
+      }[]
+      const own = receipts.filter(({ from }) => from.toLowerCase() === this.sender.address.toLowerCase())
+      wasted += own.filter(({ logs }) => logs.length === 0).length
+    }
+    return wasted
   }
 
   balance(account: string): Promise<bigint> {
