@@ -14,7 +14,7 @@ import {
   unbookEntry,
 } from './outboxRows.js'
 import { paymentBooks } from './paymentRows.js'
-import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
+import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewInTime, renewOwner, reserveRow } from './requestRows.js'
 import { prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
@@ -70,14 +70,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
     answer: (orderId, index) => database.read('reading an answer', () => readAnswer(database, orderId, index)),
     reserve: (request) =>
-      database.write('reserving', () => {
-        renew()
+      database.share('reserving', () => {
+        renewInTime(database, { owner, nowMs: clock(), leaseMs })
         return reserveRow(database, request, { owner, fence: token() })
       }),
     commit: (reservation, commitment) =>
-      database.write('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
+      database.share('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
     abandon: (reservation) =>
-      database.write('giving a reservation back', () => {
+      database.share('giving a reservation back', () => {
         abandonRow(database, reservation)
       }),
     heartbeat: () => database.write('renewing the lease', renew),
