@@ -2,6 +2,7 @@ import { startDevnet } from '@opg/devnet'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startFacilitator } from '../scripts/demo/facilitatorProcess.js'
 import { startNode } from '../scripts/demo/nodeProcess.js'
 import { prepareWorld } from '../scripts/demo/world.js'
 
@@ -11,7 +12,8 @@ const directory = await mkdtemp(join(tmpdir(), 'opg-devnet-'))
 const devnet = await startDevnet()
 try {
   const world = await prepareWorld(devnet, directory)
-  const node = await startNode(world, directory)
+  const facilitator = await startFacilitator(world, directory)
+  const node = await startNode(world, { directory, facilitatorUrl: facilitator.url })
   const payer = devnet.wallets[7]
   const keyFile = join(directory, 'payer.key')
   await devnet.mint(payer.address, 10n * 10n ** 18n)
@@ -19,11 +21,13 @@ try {
 
   console.log(`export RPC_URL=${devnet.rpcUrl}`)
   console.log(`export NODE_URL=${node.url}`)
+  console.log(`export FACILITATOR_URL=${facilitator.url}`)
   console.log(`export ESCROW=${devnet.deployment.escrow}`)
   console.log(`export PAYER_KEY_FILE=${keyFile}`)
   console.error('· running until Ctrl-C; give these lines to another terminal')
   await stopped
   await node.stop()
+  await facilitator.stop()
 } finally {
   await devnet.stop()
   await rm(directory, { recursive: true, force: true })

@@ -7,6 +7,7 @@ export interface Books {
   readonly settlements: number
   readonly locked: bigint
   readonly node: bigint
+  readonly shop: bigint
   readonly model: bigint
   readonly network: bigint
   readonly facilitator: bigint
@@ -27,6 +28,7 @@ export async function readBooks(world: World): Promise<Books> {
     settlements: 0,
     locked: 0n,
     node: 0n,
+    shop: 0n,
     model: 0n,
     network: 0n,
     facilitator: 0n,
@@ -68,6 +70,7 @@ export async function readBooks(world: World): Promise<Books> {
         break // moves nothing out of the escrow; what is paid out has events of its own
       case 'Claimed':
         if (text('account') === world.node.address) total.node += amount('amount')
+        else if (text('account') === world.shopkeeper.address) total.shop += amount('amount')
         else total.facilitator += amount('amount')
         break
       case 'RoyaltyClaimed':
@@ -80,8 +83,8 @@ export async function readBooks(world: World): Promise<Books> {
         throw new DemoError(`Nothing in the demo should lead to the event ${event}`)
     }
   }
-  const { locked, node, model, network, facilitator, refunded, reclaimed } = total
-  const open = locked - node - model - network - facilitator - refunded - reclaimed
+  const { locked, node, shop, model, network, facilitator, refunded, reclaimed } = total
+  const open = locked - node - shop - model - network - facilitator - refunded - reclaimed
   const held = await token.balanceOf(world.escrow.escrow)
   if (held !== open) throw new DemoError(`By its events the escrow holds ${String(open)}, by the token ${String(held)}`)
   return {

@@ -1,6 +1,7 @@
 import { formatOpg } from '@opg/protocol'
 import type { Bought } from './agents.js'
 import type { Books } from './books.js'
+import type { BoughtOverX402 } from './x402.js'
 
 /** The demo could not go on; the message says why. */
 export class DemoError extends Error {
@@ -9,6 +10,7 @@ export class DemoError extends Error {
 }
 
 export type DemoResult = Bought &
+  BoughtOverX402 &
   Books & { readonly chainId: number; readonly orders: number; readonly seconds: number }
 
 /** Says on stderr what happens now. */
@@ -18,10 +20,13 @@ export function progress(step: string): void {
 
 /** The table on stdout; with `json` it goes to stderr, and the figures to stdout as one line. */
 export function printReport(result: DemoResult, { json }: { readonly json: boolean }): void {
-  const gasPerInference = Math.round(Number(result.gas) / result.inferences)
+  const gasPerInference = Math.round(
+    Number(result.gas) / (result.inferences + result.stockPayments + result.sessionCalls),
+  )
   const rows: readonly (readonly [string, bigint])[] = [
     ['locked', result.locked],
     ['to the node', result.node],
+    ['to the shop', result.shop],
     ['to the model owner', result.model],
     ['to the network', result.network],
     ['to the facilitator', result.facilitator],
@@ -43,6 +48,9 @@ export function printReport(result: DemoResult, { json }: { readonly json: boole
     line('orders', String(result.orders)),
     line('inferences', String(result.inferences)),
     line('receipts verified', String(result.receiptsVerified)),
+    line('paid by a stock x402 client', String(result.stockPayments)),
+    line('  given back: the shop failed', String(result.released)),
+    line('paid in x402 sessions', String(result.sessionCalls)),
     line('rows settled', String(result.settlements)),
     line('gas per inference, all in', gasPerInference.toLocaleString('en')),
     line('seconds', String(result.seconds)),
@@ -54,14 +62,16 @@ export function printReport(result: DemoResult, { json }: { readonly json: boole
 
 function toJson(result: DemoResult, gasPerInference: number): object {
   const { chainId, orders, inferences, receiptsVerified, settlements, seconds } = result
-  const { locked, node, model, network, facilitator, refunded, reclaimed, open } = result
-  const amounts = { locked, node, model, network, facilitator, refunded, reclaimed, open }
+  const { stockPayments, released, sessionCalls, x402Receipts } = result
+  const { locked, node, shop, model, network, facilitator, refunded, reclaimed, open } = result
+  const amounts = { locked, node, shop, model, network, facilitator, refunded, reclaimed, open }
   return {
     chainId,
     orders,
     inferences,
     receiptsVerified,
     settlements,
+    x402: { stockPayments, released, sessionCalls, receiptsVerified: x402Receipts },
     ...Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, amount.toString()])),
     gasPerInference,
     seconds,

@@ -11,7 +11,7 @@ import { type Address, formatOpg, type Hex, requestHash, type SignedOrder } from
 import { PERMIT2 } from '@opg/protocol'
 import type { Wallet } from 'ethers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NodeProcess } from './nodeProcess.js'
+import type { Program } from './program.js'
 import { DemoError, progress } from './report.js'
 import { inferBody } from './sentences.js'
 import type { World } from './world.js'
@@ -135,12 +135,13 @@ async function isClosed({ devnet }: World, orderId: Hex): Promise<boolean> {
 }
 
 /** Everybody who earned something takes it. */
-export async function payOut(world: World, node: NodeProcess): Promise<void> {
-  progress('node, model owner, network and facilitator claim')
+export async function payOut(world: World, node: Program): Promise<void> {
+  progress('node, shop, model owner, network and facilitator claim')
   await node.command('claim')
   const { escrow } = world.devnet.contracts
-  const { facilitator, modelOwner, network, terms } = world
+  const { facilitator, modelOwner, network, shopkeeper, terms } = world
   await (await escrow.connect(facilitator).claim(facilitator.address)).wait()
+  await (await escrow.connect(shopkeeper).claim(shopkeeper.address)).wait()
   await (await escrow.connect(modelOwner).claimRoyalty(terms.modelId, modelOwner.address)).wait()
   await (await escrow.connect(network).claimNetwork(network.address)).wait()
   await node.stop()

@@ -23,6 +23,10 @@ export interface World {
   readonly network: Wallet
   /** Each owns OPG and has approved Permit2. */
   readonly payers: readonly [Wallet, Wallet]
+  /** Pays over x402; it owns OPG and has approved Permit2. */
+  readonly x402Payer: Wallet
+  /** Sells over x402 with a web server of its own. */
+  readonly shopkeeper: Wallet
   /** The agent's own key: it signs requests and owns nothing. */
   readonly agent: Wallet
   readonly teeKeyFile: string
@@ -33,7 +37,7 @@ export interface World {
 /** Registers model and enclave, and gives the payers OPG. */
 export async function prepareWorld(devnet: Devnet, directory: string): Promise<World> {
   const { contracts, deployment, wallets } = devnet
-  const [network, node, facilitator, modelOwner, agent, firstPayer, secondPayer] = wallets
+  const [network, node, facilitator, modelOwner, agent, firstPayer, secondPayer, x402Payer, shopkeeper] = wallets
   if (deployment.teeReceiptVerifier === null) throw new DemoError('The devnet has no TeeReceiptVerifier')
 
   progress('registering the model, and the enclave key that signs receipts')
@@ -46,8 +50,8 @@ export async function prepareWorld(devnet: Devnet, directory: string): Promise<W
   await (await contracts.teeRegistry.connect(node).register(der, node.address, '', 0)).wait()
   await (await contracts.teeReceiptVerifier.connect(node).cacheKey(teeId)).wait()
 
-  progress('giving two payers OPG; they approve Permit2')
-  for (const payer of [firstPayer, secondPayer]) {
+  progress('giving three payers OPG; they approve Permit2')
+  for (const payer of [firstPayer, secondPayer, x402Payer]) {
     await devnet.mint(payer.address, FUNDS)
     await approvePermit2(payer, { token: deployment.token })
   }
@@ -59,6 +63,8 @@ export async function prepareWorld(devnet: Devnet, directory: string): Promise<W
     modelOwner,
     network,
     payers: [firstPayer, secondPayer],
+    x402Payer,
+    shopkeeper,
     agent,
     teeKeyFile,
     teeId,

@@ -23,6 +23,9 @@ interface SharedWork {
 /** Of each file, the last piece of work that awaits. */
 const turns = new Map<string, Promise<unknown>>()
 
+/** The path of a database that ends with its connection. */
+export const IN_MEMORY = ':memory:'
+
 /** One connection. Everything is synchronous inside, so no other work can slip into a transaction. */
 export class Database {
   readonly #connection: Libsql.Database
@@ -36,7 +39,7 @@ export class Database {
     this.#path = resolvePath(path)
     this.#connection = this.#guard('opening', () => {
       // Answers of clients are in it, so it is for its owner's eyes. SQLite gives its side files the same mode.
-      closeSync(openSync(path, 'a', 0o600))
+      if (path !== IN_MEMORY) closeSync(openSync(path, 'a', 0o600))
       const connection = new Libsql(path, { timeout: BUSY_TIMEOUT_MS })
       connection.pragma('journal_mode = WAL')
       // FULL: a commit is on the disk when it returns, also after a loss of power (N2).

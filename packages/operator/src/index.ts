@@ -4,6 +4,7 @@ export {
   bytes,
   Database,
   hex,
+  IN_MEMORY,
   integer,
   optionalInteger,
   optionalText,

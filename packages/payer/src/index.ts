@@ -3,6 +3,7 @@ export { approveEscrow } from './approveEscrow.js'
 export { approvePermit2 } from './approvePermit2.js'
 export type { Approval } from './approveSpender.js'
 export type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
+export { contentLines } from './answerStream.js'
 export { createSession, type SessionOptions } from './createSession.js'
 export {
   createWorkOrder,
@@ -71,7 +72,13 @@ export { reclaim, reclaimMany, type OrderWithTerms, type Reclaim } from './recla
 export { releaseRouted, type RoutedRelease } from './releaseRouted.js'
 export { requestClose } from './requestClose.js'
 export { routedStatus, type AllocationStatus, type RoutedStatus } from './routedStatus.js'
-export type { CallOptions, Session, SpendLimits } from './session.js'
+export {
+  createRequestSigner,
+  type RequestSigner,
+  type RequestSignerOptions,
+  type SpendLimits,
+} from './requestSigner.js'
+export type { CallOptions, Session } from './session.js'
 export type { Opening } from './sendOpening.js'
 export {
   DEFAULT_GAS_PER_SLICE,

@@ -1,29 +1,19 @@
-import type { Signer } from 'ethers'
 import {
-  type Hex,
-  type InferenceRequest,
   InvalidInputError,
   RECEIPT_HEADER,
   REQUEST_HEADER,
   type SignedReceipt,
-  type SignedVoucher,
   VOUCHER_HEADER,
-  ZERO_BYTES32,
   decodeReceiptHeader,
   encodeRequestHeader,
   encodeVoucherHeader,
-  formatOpg,
   parseUint,
-  requestHash,
-  requestId,
   responseHash,
   responseHasher,
-  typedData,
 } from '@opg/protocol'
 import { EventLines, contentLines } from './answerStream.js'
 import type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
-import { FraudFoundError, NodeAnswerError, ReceiptInvalidError, StreamInterruptedError, reasonOf } from './errors.js'
-import { checkSeconds, checkUint } from './input.js'
+import { NodeAnswerError, StreamInterruptedError, reasonOf } from './errors.js'
 import {
   type NodeHttp,
   type NodeResponse,
@@ -35,27 +25,11 @@ import {
   refusalOf,
 } from './nodeHttp.js'
 import type { ReceiptBook } from './receiptBook.js'
-import { signVoucher } from './signVoucher.js'
-
-/** The spender's own limits, in base units, on top of the order's amount. */
-export interface SpendLimits {
-  readonly maxFeePerRequest?: bigint
-  /** Over all requests of the order. */
-  readonly maxTotal?: bigint
-}
+import type { RequestSigner } from './requestSigner.js'
 
 export interface SessionParts {
   readonly http: NodeHttp
-  readonly book: ReceiptBook
-  /** The order's requester. */
-  readonly requester: Signer
-  /** The clock, in Unix seconds. */
-  readonly now: () => number
-  readonly limits: SpendLimits
-  /** How long a request may be admitted after it was signed. */
-  readonly requestTtlSeconds: number
-  /** Whether each request brings a voucher. */
-  readonly vouchers: boolean
+  readonly requests: RequestSigner
 }
 
 export interface CallOptions {
@@ -71,15 +45,13 @@ const readUint96 = parseUint(96)
 /** Buys inference under one order. Made by `createSession`. Calls may run at the same time. */
 export class Session {
   readonly book: ReceiptBook
-  readonly #parts: SessionParts
-  /** Base units and indexes of calls that are being signed, and are not in the book yet. */
-  #signing = 0n
-  #nextIndex: bigint
+  readonly #http: NodeHttp
+  readonly #requests: RequestSigner
 
-  constructor(parts: SessionParts) {
-    this.#parts = parts
-    this.book = parts.book
-    this.#nextIndex = parts.book.nextIndex
+  constructor({ http, requests }: SessionParts) {
+    this.#http = http
+    this.#requests = requests
+    this.book = requests.book
   }
 
   /** `POST /v1/infer`. `body` is sent as JSON; bytes are sent as they are. */
@@ -111,35 +83,12 @@ export class Session {
     path: string,
     input: CallOptions & { readonly body: unknown },
   ): Promise<{ readonly status: 'prepared'; readonly call: PreparedCall } | Refused> {
-    this.#refuseAfterFraud()
+    this.#requests.refuseAfterFraud()
     const body = bytesOf(input.body)
-    const hash = this.#hashOf(path, body)
-    const maxFee =
-      input.maxFee === undefined ? await this.quote(path, body) : checkUint(input.maxFee, { field: 'maxFee', bits: 96 })
-    if (typeof maxFee !== 'bigint') return maxFee
-    const refusal = this.#refusalOf(maxFee)
-    if (refusal !== undefined) return refusal
-
-    // From the check to the book no other call may take the same money or index.
-    let signing = maxFee
-    this.#signing += signing
-    const index = this.#nextIndex++
-    // What was billed, what calls under way may still cost, and this one: no other call can make more of it.
-    const total = this.#committed()
-    try {
-      const request = this.#requestOf({ index, hash, maxFee })
-      const data = typedData(this.book.escrow, { name: 'InferenceRequest', value: request })
-      const signature = await this.#parts.requester.signTypedData(data.domain, data.types, data.message)
-      const signed = { request, signature: `0x${signature.slice(2)}` } as const
-      const voucher = this.#parts.vouchers ? await this.#signVoucher(total) : undefined
-      const noted = this.book.noteRequest(signed, voucher) // counts there from here on, durable or not
-      this.#signing -= signing
-      signing = 0n
-      await noted
-      return { status: 'prepared', call: { path, body, signed, voucher, requestId: requestId(request) } }
-    } finally {
-      this.#signing -= signing
-    }
+    this.#requests.hashOf(path, body) // before the node is asked for anything
+    if (input.maxFee !== undefined) return this.#requests.sign({ path, body, maxFee: input.maxFee })
+    const quoted = await this.quote(path, body)
+    return typeof quoted === 'bigint' ? this.#requests.sign({ path, body, maxFee: quoted }) : quoted
   }
 
   /**
@@ -149,13 +98,13 @@ export class Session {
    * @throws {ReceiptInvalidError} {@link FraudFoundError} {@link NodeAnswerError} {@link NodeUnavailableError}
    */
   async send(call: PreparedCall): Promise<Answer | Refused> {
-    const sent = await callNode(this.#parts.http, {
+    const sent = await callNode(this.#http, {
       ...this.#post(call),
       read: (response) => readWhole(response, call),
     })
     if (sent.status === 'refused') return this.#noteRefusal(call, sent)
     const { body, contentType, receipt } = sent.value
-    await this.#accept(receipt, { call, hash: responseHash(body) })
+    await this.#requests.accept(receipt, { call, hash: responseHash(body) })
     return { status: 'answered', body, contentType, receipt }
   }
 
@@ -163,7 +112,7 @@ export class Session {
   async sendStream(
     call: PreparedCall,
   ): Promise<{ readonly status: 'streaming'; readonly events: AsyncGenerator<StreamEvent, void> } | Refused> {
-    const sent = await callNode(this.#parts.http, {
+    const sent = await callNode(this.#http, {
       ...this.#post(call),
       read: (response) => {
         if (EVENT_STREAM.test(response.contentType)) return Promise.resolve(response.pieces(true))
@@ -181,7 +130,7 @@ export class Session {
    * @throws {NodeAnswerError} {@link NodeUnavailableError}
    */
   async quote(path: string, body: unknown): Promise<bigint | Refused> {
-    const answer = await callNode<never>(this.#parts.http, {
+    const answer = await callNode<never>(this.#http, {
       path,
       body: bytesOf(body),
       read: () => {
@@ -220,7 +169,7 @@ export class Session {
         const { done, value } = await content.next()
         if (done === true) {
           if (value === undefined) break
-          await this.#accept(value, { call, hash: hasher.digest() })
+          await this.#requests.accept(value, { call, hash: hasher.digest() })
           yield { type: 'receipt', receipt: value }
           return
         }
@@ -247,108 +196,9 @@ export class Session {
     return { path, body, headers, call }
   }
 
-  /** Base units that were billed, that calls without an answer may cost, and that calls being signed may. */
-  #committed(): bigint {
-    return this.book.spent + this.book.reserved + this.#signing
-  }
-
-  #signVoucher(maxCumulativeFee: bigint): Promise<SignedVoucher> {
-    const { escrow, orderId, node, order } = this.book
-    return signVoucher(this.#parts.requester, {
-      escrow,
-      requester: order.job.requester,
-      voucher: { orderId, node, maxCumulativeFee },
-    })
-  }
-
   async #noteRefusal(call: PreparedCall, refused: Refused): Promise<Refused> {
     await this.book.noteRefusal(call.requestId)
     return refusalOf(refused)
-  }
-
-  /** A receipt counts whatever the answer is worth, so it is kept first. */
-  async #accept(
-    signed: SignedReceipt,
-    { call, hash }: { readonly call: PreparedCall; readonly hash: Hex },
-  ): Promise<void> {
-    const entry = await this.book.add(signed)
-    if (entry.status === 'fraud') throw new FraudFoundError(entry.proof)
-    const { receipt } = signed
-    if (receipt.requestId !== call.requestId) {
-      const expected = `this request, ${call.requestId}`
-      throw new ReceiptInvalidError({ field: 'receipt.requestId', expected, found: receipt.requestId })
-    }
-    if (receipt.responseHash !== hash) {
-      const expected = `the hash of the answer's bytes, ${hash}`
-      throw new ReceiptInvalidError({ field: 'receipt.responseHash', expected, found: receipt.responseHash })
-    }
-  }
-
-  #refuseAfterFraud(): void {
-    const proof = this.book.firstFraud
-    if (proof !== undefined) throw new FraudFoundError(proof)
-  }
-
-  #hashOf(path: string, body: Uint8Array): Hex {
-    const hash = requestHash(path, body)
-    const pinned = this.book.order.job.requestHash
-    if (pinned !== ZERO_BYTES32 && pinned !== hash) {
-      throw new InvalidInputError({
-        field: 'body',
-        expected: `the request that the order pays for, ${pinned}`,
-        value: hash,
-      })
-    }
-    return hash
-  }
-
-  #requestOf(input: { readonly index: bigint; readonly hash: Hex; readonly maxFee: bigint }): InferenceRequest {
-    const { claimBy } = this.book.order
-    const expiresAt = Math.min(this.#now() + this.#parts.requestTtlSeconds, claimBy)
-    const { orderId, node } = this.book
-    const { index, hash, maxFee } = input
-    return { orderId, node, index, requestHash: hash, maxFee, expiresAt }
-  }
-
-  #refusalOf(maxFee: bigint): Refused | undefined {
-    const { limits } = this.#parts
-    const { book } = this
-    const needed = `this request may cost ${formatOpg(maxFee)}`
-    const refuse = (reason: string, detail: string): Refused => ({ status: 'refused', by: 'limits', reason, detail })
-    if (this.#now() >= book.order.claimBy) {
-      return refuse(
-        'ORDER_EXPIRED',
-        `Order ${book.orderId} expired at ${String(book.order.claimBy)}. Reclaim its rest.`,
-      )
-    }
-    if (limits.maxFeePerRequest !== undefined && maxFee > limits.maxFeePerRequest) {
-      const most = formatOpg(limits.maxFeePerRequest)
-      return refuse(
-        'OVER_REQUEST_LIMIT',
-        `A request may cost ${most} OPG, and ${needed}. Raise the limit or ask for less.`,
-      )
-    }
-    const total = this.#committed()
-    if (limits.maxTotal !== undefined && total + maxFee > limits.maxTotal) {
-      const rest = limits.maxTotal > total ? limits.maxTotal - total : 0n
-      return refuse(
-        'OVER_TOTAL_LIMIT',
-        `Your limit leaves ${formatOpg(rest)} OPG, and ${needed}. Raise it or ask for less.`,
-      )
-    }
-    const left = book.left - this.#signing
-    if (maxFee > left) {
-      const holds = formatOpg(left > 0n ? left : 0n)
-      return refuse(
-        'ORDER_EXHAUSTED',
-        `Order ${book.orderId} holds ${holds} OPG, and ${needed}. Ask the payer for a new order or lower max_tokens.`,
-      )
-    }
-    return undefined
-  }
-
-  #now(): number {
-    return checkSeconds(this.#parts.now(), 'now')
   }
 }
 

@@ -8,7 +8,6 @@ import { createCashier } from '../x402/cashier.js'
 import { createFacilitator } from '../x402/facilitator.js'
 import type { Selling, UptoSelling } from '../x402/requirements.js'
 import type { Cashier } from '../x402/types.js'
-
 import type { WiredNode } from './wire.js'
 
 /** What takes payments over x402, as it is configured. @throws {ConfigError} @throws as `readDeskCodeHash` does */

@@ -26,6 +26,8 @@ export interface Shop {
   balance(of: string): Promise<bigint>
   /** Whether an order is closed on chain. */
   isClosed(orderId: string): Promise<boolean>
+  /** Ids of the orders of a payer that were opened, the last one first. There is one at least. */
+  ordersOf(payer: string): Promise<readonly [string, ...string[]]>
   stop(): Promise<void>
 }
 
@@ -59,6 +61,12 @@ export async function openShop(): Promise<Shop> {
     },
     balance: (of) => token.balanceOf(of),
     isClosed: async (orderId) => (await escrow.orders(orderId)).closed,
+    ordersOf: async (payer) => {
+      const opened = await escrow.queryFilter(escrow.filters.OrderOpened(undefined, payer))
+      const [last, ...others] = opened.map(({ args }) => args.orderId).reverse()
+      if (last === undefined) throw new TypeError('no order was opened')
+      return [last, ...others]
+    },
     stop: async () => {
       await facilitator.stop()
       await llm.close()

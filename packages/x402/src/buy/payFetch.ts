@@ -1,0 +1,159 @@
+import { FraudFoundError } from '@opg/payer'
+import { x402Client, x402HTTPClient } from '@x402/core/client'
+import type { PaymentRequired, PaymentRequirements } from '@x402/core/types'
+import type { Signer } from 'ethers'
+import { type AccountOptions, openAccount } from './account.js'
+import type { Closing } from './closing.js'
+import { OfferRefusedError, PaymentRefusedError } from './errors.js'
+import { type RequestContext, contextOf, withContext } from './requestContext.js'
+import { uptoScheme, workOrderScheme } from './schemes.js'
+import { type Paid, sendPaid } from './sendPaid.js'
+
+export interface PayFetchOptions extends AccountOptions {
+  /** What pays and gets paid answers; `globalThis.fetch` if absent. */
+  readonly fetch?: typeof globalThis.fetch
+  /** How often a paid request is sent where the connection fails or the seller says "later": the same bytes. 4 if absent. */
+  readonly attempts?: number
+  /** Before the second attempt; each further one waits twice as long. 250 if absent. */
+  readonly backoffMs?: number
+  /** Of an answer that is not streamed. 16 MiB if absent. */
+  readonly maxAnswerBytes?: number
+}
+
+/** A `fetch` that pays. */
+export interface PayingFetch {
+  (input: string | URL | Request, init?: RequestInit): Promise<Response>
+  /** Base units that count against `maxPerDay` now. */
+  spentToday(): Promise<bigint>
+  /** Returns to the payer what expired orders still hold, also those of processes that ended. Costs gas. */
+  reclaim(): Promise<Closing[]>
+  /** Asks sellers to close this process's orders, so that their rests come back now, and ends. */
+  close(): Promise<Closing[]>
+}
+
+const SCHEMES = ['work-order', 'upto']
+const PAYMENT_HEADERS = ['payment-signature', 'x-payment']
+
+/**
+ * A `fetch` that pays with OPG where a seller asks for it over x402 (schemes `work-order` and `upto`), within the
+ * spender's own limits, and checks what it gets for it.
+ *
+ * `payFetch(wallet, { rpcUrl, maxPerDay: '1' })`
+ *
+ * Besides what `fetch` throws: {@link SpendLimitError}, {@link OfferRefusedError}, {@link FundsMissingError},
+ * {@link PaymentRefusedError}, {@link PaymentUncertainError}, {@link AnswerRefusedError}, {@link HostBlockedError},
+ * `FraudFoundError`, `ReceiptInvalidError` and `ChainUnavailableError` of `@opg/payer`.
+ *
+ * @throws {InvalidInputError} if an option is not what it must be
+ */
+export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch {
+  const { fetch = globalThis.fetch, attempts = 4, backoffMs = 250, maxAnswerBytes = 2 ** 24 } = options
+  const account = openAccount(signer, options)
+  const client = new x402Client((_version, offers) => preferred(offers))
+  client.setSpendControls(false) // the limits of this package are asked instead: they last
+  client.register('eip155:*', workOrderScheme(account.purse)).register('eip155:*', uptoScheme(account.purse))
+  const http = new x402HTTPClient(client)
+
+  async function call(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    const request = new Request(input, init)
+    if (PAYMENT_HEADERS.some((name) => request.headers.has(name))) {
+      const expected = 'absent: payFetch writes it'
+      throw new OfferRefusedError({ field: 'PAYMENT-SIGNATURE', expected, found: 'set by the caller' })
+    }
+    const context = await contextOf(request.clone())
+    await account.refuseBlocked(context.host)
+    const first = await fetch(request.url, sendable(request, context))
+    if (first.status !== 402) return first
+    const offered = await offerOf(first, request)
+    if (!offered.accepts.some(({ scheme }) => SCHEMES.includes(scheme))) throw unsupported(offered)
+    const paid = await pay(request, { context, offered })
+    if (paid.status === 'done') return paid.response
+    // The order behind the payment was over, by the seller's own word. Once more under a new one, and never again.
+    const again = await pay(request, { context, offered })
+    if (again.status === 'done') return again.response
+    throw new PaymentRefusedError({ host: context.host, reason: again.reason })
+  }
+
+  /** What a seller asks for. Who was redirected to it does not pay: the payment was meant for somebody else. */
+  async function offerOf(response: Response, request: Request): Promise<PaymentRequired> {
+    if (response.redirected) {
+      const expected = `by ${request.url}, which was asked`
+      throw new OfferRefusedError({ field: 'origin', expected, found: `made by ${response.url}` })
+    }
+    const text = await response.text()
+    try {
+      return http.getPaymentRequiredResponse((name) => response.headers.get(name), jsonOf(text))
+    } catch (cause) {
+      const expected = 'an offer of x402'
+      throw new OfferRefusedError({ field: 'PAYMENT-REQUIRED header', expected, found: 'none', cause })
+    }
+  }
+
+  async function pay(
+    request: Request,
+    { context, offered }: { readonly context: RequestContext; readonly offered: PaymentRequired },
+  ): Promise<Paid> {
+    const { host } = context
+    context.signal.throwIfAborted()
+    const onFailure = async (error: unknown): Promise<void> => {
+      if (error instanceof FraudFoundError) await account.block(host, error.proof.kind)
+    }
+    try {
+      const payload = await withContext(context, () => client.createPaymentPayload(offered))
+      const { payment } = context
+      if (payment === undefined) throw unsupported(offered)
+      const headers = http.encodePaymentSignatureHeader(payload)
+      const send = (): Promise<Response> =>
+        fetch(request.url, { ...sendable(request, context, headers), redirect: 'manual' })
+      return await sendPaid(send, { context, payment, attempts, backoffMs, maxAnswerBytes, onFailure })
+    } catch (error) {
+      context.payment?.end()
+      await onFailure(error)
+      throw error
+    }
+  }
+
+  return Object.assign(call, {
+    spentToday: () => account.spentToday(),
+    reclaim: () => account.reclaim(),
+    close: () => account.close(fetch),
+  })
+}
+
+function unsupported({ accepts }: PaymentRequired): OfferRefusedError {
+  const found = accepts.map(({ scheme }) => scheme).join(', ') || 'none'
+  return new OfferRefusedError({ field: 'scheme', expected: SCHEMES.join(' or '), found })
+}
+
+/** Sessions first: they cost the seller no transaction for each request. */
+function preferred(offers: PaymentRequirements[]): PaymentRequirements {
+  const [first] = offers
+  const found = offers.find(({ scheme }) => scheme === SCHEMES[0]) ?? first
+  if (found !== undefined) return found
+  throw new OfferRefusedError({ field: 'accepts', expected: 'one offer at least', found: 'none' })
+}
+
+function sendable(request: Request, { body, signal }: RequestContext, extra: Record<string, string> = {}): RequestInit {
+  const headers = new Headers(request.headers)
+  // Receipts cover the bytes as the seller made them.
+  headers.set('accept-encoding', 'identity')
+  for (const [name, value] of Object.entries(extra)) headers.set(name, value)
+  const { method, redirect, credentials, referrerPolicy } = request
+  return {
+    method,
+    headers,
+    signal,
+    redirect,
+    credentials,
+    referrerPolicy,
+    ...(body.length === 0 ? {} : { body: new Uint8Array(body) }),
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}

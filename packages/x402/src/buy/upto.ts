@@ -1,0 +1,127 @@
+import { type Evidence, FraudFoundError, ReceiptInvalidError, isSignedBy, orderIdOf } from '@opg/payer'
+import {
+  type Hex,
+  PERMIT2,
+  type SignedReceipt,
+  UPTO_PROXY,
+  type UptoAuthorization,
+  domainSeparator,
+  toWire,
+  uptoOrder,
+} from '@opg/protocol'
+import type { PaymentRequirements } from '@x402/core/types'
+import type { UptoOffer } from './offers.js'
+import type { Payment, RequestContext } from './requestContext.js'
+import type { SpendingWallet } from './wallet.js'
+
+/** A payment is good for at most so long, whatever the seller asks for. */
+const MAX_TIMEOUT_SECONDS = 3_600
+/** What a chain's clock may be behind. */
+const CLOCK_SKEW_SECONDS = 600
+const TYPES = {
+  PermitWitnessTransferFrom: [
+    { name: 'permitted', type: 'TokenPermissions' },
+    { name: 'spender', type: 'address' },
+    { name: 'nonce', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+    { name: 'witness', type: 'Witness' },
+  ],
+  TokenPermissions: [
+    { name: 'token', type: 'address' },
+    { name: 'amount', type: 'uint256' },
+  ],
+  Witness: [
+    { name: 'to', type: 'address' },
+    { name: 'facilitator', type: 'address' },
+    { name: 'validAfter', type: 'uint256' },
+  ],
+}
+
+/**
+ * Signs one request's money as a stock `upto` client does, for an offer that was checked: the order that it opens is
+ * known before.
+ *
+ * @throws {SpendLimitError} {@link FundsMissingError} {@link ChainUnavailableError}
+ */
+export async function payUpto(
+  wallet: SpendingWallet,
+  input: { readonly offer: UptoOffer; readonly requirements: PaymentRequirements; readonly context: RequestContext },
+): Promise<{ readonly payload: Record<string, unknown>; readonly payment: Payment }> {
+  const { offer, requirements, context } = input
+  const { host } = context
+  const { escrow, blockNumber } = wallet.market
+  wallet.checkRequest(host, offer.amount)
+  const now = wallet.now()
+  const seconds = Math.min(requirements.maxTimeoutSeconds, MAX_TIMEOUT_SECONDS)
+  const authorization: UptoAuthorization = {
+    from: wallet.address,
+    token: escrow.token,
+    amount: offer.amount,
+    spender: UPTO_PROXY,
+    nonce: wallet.nextNonce(),
+    deadline: BigInt(now + Math.floor(seconds)),
+    to: escrow.escrow,
+    facilitator: offer.desk,
+    validAfter: BigInt(now - CLOCK_SKEW_SECONDS),
+  }
+  const { terms } = offer.offer
+  const order = uptoOrder(offer.offer, authorization)
+  const orderId = orderIdOf(escrow, { terms, order })
+  const { from, token, amount, spender, nonce, deadline, to, facilitator, validAfter } = authorization
+  const message = { permitted: { token, amount }, spender, nonce, deadline, witness: { to, facilitator, validAfter } }
+  const signature = await wallet.authorize(
+    { orderId, host, terms, order, deadline: Number(deadline), fromBlock: blockNumber },
+    () =>
+      wallet.signer.signTypedData(
+        { name: 'Permit2', chainId: escrow.chainId, verifyingContract: PERMIT2 },
+        TYPES,
+        message,
+      ),
+  )
+  const evidence = { evidence: offer.judge.evidence, separator: domainSeparator(escrow) }
+  return {
+    payload: { signature, permit2Authorization: toWire({ from, ...message }) },
+    payment: {
+      needsReceipt: false, // stock sellers know no receipts; a facilitator's word is no more than the seller's
+      accept: (signed, hash) => {
+        checkReceipt(signed, { ...evidence, orderId, amount, hash })
+        return Promise.resolve()
+      },
+      refuse: () => Promise.resolve(),
+      retire: () => false,
+      end: () => undefined,
+    },
+  }
+}
+
+/** The one receipt of an order of one request. */
+function checkReceipt(
+  signed: SignedReceipt,
+  expected: {
+    readonly evidence: Evidence
+    readonly separator: Hex
+    readonly orderId: Hex
+    readonly amount: bigint
+    readonly hash: Hex
+  },
+): void {
+  const { receipt } = signed
+  const isWrong = (field: string, found: string, wanted: string): void => {
+    if (found !== wanted) throw new ReceiptInvalidError({ field: `receipt.${field}`, expected: wanted, found })
+  }
+  isWrong('orderId', receipt.orderId, expected.orderId)
+  if (!isSignedBy(signed, expected)) {
+    throw new ReceiptInvalidError({
+      field: 'signature',
+      expected: "a signature of the offer's evidence key",
+      found: 'another',
+    })
+  }
+  isWrong('responseHash', receipt.responseHash, expected.hash)
+  if (receipt.cumulativeFee > expected.amount) {
+    throw new FraudFoundError({ kind: 'over-amount', receipt: signed })
+  }
+  if (receipt.seq !== 0n || receipt.cumulativeFee !== receipt.fee) {
+    throw new FraudFoundError({ kind: 'cumulative-mismatch', receipts: [signed] })
+  }
+}

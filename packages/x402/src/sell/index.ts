@@ -1,0 +1,8 @@
+export { OutboxError, SaleRefusedError, SellerSettingError } from './errors.js'
+export { DEFAULT_SALE_LIMITS, escrowUpto, type EscrowUpto, type EscrowUptoOptions } from './escrowUpto.js'
+export { honestStatus, type HonestStatusOptions } from './honestStatus.js'
+export type { NodeSigner } from './nodeKey.js'
+export type { Offered } from './offered.js'
+export { fileOutbox, memoryOutbox, type OutboxEntry, type OutboxStore } from './outboxStore.js'
+export type { ReadBody } from './requestBytes.js'
+export type { SaleLimits } from './sales.js'

@@ -1,0 +1,96 @@
+import {
+  EMPTY_ROOT,
+  receiptLeaf,
+  requestId,
+  responseHash,
+  rootOfLeaves,
+  type CaptureStep,
+  type Hex,
+  type InferenceReceipt,
+  type Settlement,
+  type SignedReceipt,
+} from '@opg/protocol'
+import type { SignStruct } from './nodeKey.js'
+import type { Offered } from './offered.js'
+import type { Bid } from './sale.js'
+
+/** What was answered, and for how much. */
+export interface Delivery {
+  /** bytes32, see `requestHash`; zero where the request's bytes are not known. */
+  readonly requestHash: Hex
+  readonly responseBody: Uint8Array
+  /** Base units. */
+  readonly fee: bigint
+  /** Unix seconds. */
+  readonly timestamp: number
+}
+
+/** The only receipt of a stock payment's order, and what takes its fee. */
+export interface Conclusion {
+  readonly receipt: SignedReceipt
+  readonly step: CaptureStep
+}
+
+/**
+ * Makes the receipt and the evidence of a sale. Its request is one that nobody signed: number 0 of the order, worth at
+ * most what the payer signed, and valid as long as that.
+ */
+export async function conclude(
+  bid: Bid,
+  delivery: Delivery,
+  { offered, sign }: { readonly offered: Offered; readonly sign: SignStruct },
+): Promise<Conclusion> {
+  const { orderId, order } = bid
+  const { terms, claimWindow } = offered.offer
+  const { node } = terms
+  const { fee, timestamp } = delivery
+  const receipt: InferenceReceipt = {
+    orderId,
+    node,
+    seq: 0n,
+    requestId: requestId({
+      orderId,
+      node,
+      index: 0n,
+      requestHash: delivery.requestHash,
+      maxFee: order.amount,
+      expiresAt: order.claimBy - claimWindow,
+    }),
+    responseHash: responseHash(delivery.responseBody),
+    fee,
+    cumulativeFee: fee,
+    timestamp,
+  }
+  const settlement = {
+    orderId,
+    cumulativeFee: fee,
+    receiptsRoot: rootOfLeaves([receiptLeaf(receipt)]),
+    receiptCount: 1n,
+    close: true,
+  }
+  const [signature, step] = await Promise.all([
+    sign('InferenceReceipt', receipt),
+    captureOf(settlement, { offered, sign }),
+  ])
+  return { receipt: { receipt, signature, signer: { kind: 'ecdsa' } }, step }
+}
+
+/** Gives an order back whole: nothing was answered. */
+export async function release(
+  orderId: Hex,
+  key: { readonly offered: Offered; readonly sign: SignStruct },
+): Promise<CaptureStep> {
+  return await captureOf(
+    { orderId, cumulativeFee: 0n, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true },
+    key,
+  )
+}
+
+async function captureOf(
+  settlement: Settlement,
+  { offered, sign }: { readonly offered: Offered; readonly sign: SignStruct },
+): Promise<CaptureStep> {
+  const { node, evidenceKey } = offered.offer.terms
+  const evidence = await sign('SettlementBatch', { node, evidenceKey, settlements: [settlement] })
+  return { phase: 'capture', settlement, evidence }
+}
