@@ -12,19 +12,21 @@ export type Row = Readonly<Record<string, unknown>>
 /** Ten seconds: transactions here take milliseconds, so whoever waits longer waits for a broken process. */
 const BUSY_TIMEOUT_MS = 10_000
 
+/** The path of a database that ends with its connection. */
+export const IN_MEMORY = ':memory:'
+
+/** Of each file, the last piece of work that awaits. */
+const turns = new Map<string, Promise<unknown>>()
+
 interface SharedWork {
+  /** What must be done once before it, in the same transaction. */
+  readonly first: (() => void) | undefined
   /** Does it inside of a transaction of many; gives back how to say so once that is on the disk. */
   readonly together: () => () => void
   /** Does it in a transaction of its own. */
   readonly alone: () => void
   readonly fail: (error: unknown) => void
 }
-
-/** Of each file, the last piece of work that awaits. */
-const turns = new Map<string, Promise<unknown>>()
-
-/** The path of a database that ends with its connection. */
-export const IN_MEMORY = ':memory:'
 
 /** One connection. Everything is synchronous inside, so no other work can slip into a transaction. */
 export class Database {
