@@ -61,8 +61,10 @@ export class Database {
    * As `write`, together with all else that is shared in this turn of the event loop: one transaction and one wait for the
    * disk for many. Each piece of work succeeds or fails by itself; where one fails, all run once more, each alone, so work
    * changes nothing but the database. Not for a database that is written to by `writeAsync`.
+   *
+   * @param options `first`: what must be done before it; once in a transaction, though many ask for it
    */
-  share<T>(operation: string, work: () => T): Promise<T> {
+  share<T>(operation: string, work: () => T, { first }: { readonly first?: () => void } = {}): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#shared.length === 0) {
         setImmediate(() => {
@@ -70,6 +72,7 @@ export class Database {
         })
       }
       this.#shared.push({
+        first,
         together: () => {
           const result = work()
           return () => {
@@ -77,10 +80,22 @@ export class Database {
           }
         },
         alone: () => {
-          this.#transaction({ operation, begin: 'BEGIN IMMEDIATE', work }).then(resolve, reject)
+          const whole = (): T => {
+            first?.()
+            return work()
+          }
+          this.#transaction({ operation, begin: 'BEGIN IMMEDIATE', work: whole }).then(resolve, reject)
         },
         fail: reject,
       })
+    })
+  }
+
+  /** Reads by one statement, which sees a single state of the database by itself. */
+  look<T>(operation: string, work: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#requireOpen(operation)
+      resolve(this.#guard(operation, work))
     })
   }
 
@@ -151,6 +166,7 @@ export class Database {
       begin: 'BEGIN IMMEDIATE',
       work: () => {
         isBegun = true
+        for (const first of new Set(works.map((one) => one.first))) first?.()
         return works.map(({ together }) => together())
       },
     }).then(

@@ -14,7 +14,7 @@ import {
   unbookEntry,
 } from './outboxRows.js'
 import { paymentBooks } from './paymentRows.js'
-import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewInTime, renewOwner, reserveRow } from './requestRows.js'
+import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
 import { prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
@@ -66,14 +66,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
         updateSnapshot(database, { orderId, snapshot, nowMs: clock() })
         return readOrder(database, orderId)
       }),
-    order: (orderId) => database.read('reading an order', () => readOrder(database, orderId)),
+    order: (orderId) => database.look('reading an order', () => readOrder(database, orderId)),
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
-    answer: (orderId, index) => database.read('reading an answer', () => readAnswer(database, orderId, index)),
+    answer: (orderId, index) => database.look('reading an answer', () => readAnswer(database, orderId, index)),
     reserve: (request) =>
-      database.share('reserving', () => {
-        renewInTime(database, { owner, nowMs: clock(), leaseMs })
-        return reserveRow(database, request, { owner, fence: token() })
-      }),
+      database.share('reserving', () => reserveRow(database, request, { owner, fence: token() }), { first: renew }),
     commit: (reservation, commitment) =>
       database.share('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
     abandon: (reservation) =>
