@@ -29,8 +29,8 @@ import type { ClosingReason, OrderSnapshot, StoredOrder } from './types.js'
 const RESERVED =
   '(SELECT group_concat(max_fee) FROM reservations WHERE reservations.order_id = orders.order_id) AS reserved'
 const SELECT = `SELECT orders.*, ${RESERVED} FROM orders`
-/** Columns of an `OrderBalance`. */
-export const BALANCE = `terms, body, slice, voucher, chain, closing, blocked, receipt_count, cumulative_fee, released, ${RESERVED}`
+/** Columns of an `OrderBalance`, less what never changes. */
+export const BALANCE = `voucher, chain, closing, blocked, receipt_count, cumulative_fee, released, ${RESERVED}`
 
 /** What of an order's row never changes. */
 type Fixed = Pick<StoredOrder, 'terms' | 'order' | 'slice'>
@@ -146,7 +146,7 @@ export function markClosing(database: Database, orderId: Hex, reason: ClosingRea
 function orderOf(database: Database, row: Row): StoredOrder {
   const orderId = hex(row, 'order_id')
   return {
-    ...balanceOf(database, orderId, row),
+    ...balanceOf({ orderId, fixed: keepFixed(database, orderId, row) }, row),
     termsHash: hex(row, 'terms_hash'),
     networkBps: integer(row, 'network_bps'),
     royaltyBps: integer(row, 'royalty_bps'),
@@ -159,10 +159,13 @@ function orderOf(database: Database, row: Row): StoredOrder {
 }
 
 /** Of a row with the columns of `BALANCE`. */
-export function balanceOf(database: Database, orderId: Hex, row: Row): OrderBalance {
+export function balanceOf(
+  { orderId, fixed: parts }: { readonly orderId: Hex; readonly fixed: Fixed },
+  row: Row,
+): OrderBalance {
   const fees = optionalText(row, 'reserved')?.split(',') ?? []
   return {
-    ...fixedOf(database, orderId, row),
+    ...parts,
     orderId,
     voucher: optionalJson(row, 'voucher', parseSignedVoucher),
     chain: text(row, 'chain') as StoredOrder['chain'],
@@ -176,7 +179,15 @@ export function balanceOf(database: Database, orderId: Hex, row: Row): OrderBala
   }
 }
 
-function fixedOf(database: Database, orderId: Hex, row: Row): Fixed {
+/** What never changes of an order, or undefined where there is none. */
+export function fixedOf(database: Database, orderId: Hex): Fixed | undefined {
+  const found = fixed.get(database)?.get(orderId)
+  if (found !== undefined) return found
+  const row = database.get('SELECT terms, body, slice FROM orders WHERE order_id = ?', [orderId])
+  return row === undefined ? undefined : keepFixed(database, orderId, row)
+}
+
+function keepFixed(database: Database, orderId: Hex, row: Row): Fixed {
   const known = fixed.get(database) ?? new Map<Hex, Fixed>()
   const found = known.get(orderId)
   if (found !== undefined) return found

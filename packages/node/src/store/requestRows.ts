@@ -2,7 +2,16 @@ import { amount, bytes, hex, optionalText, text, type Database, type Row } from 
 import { type Hex, appendLeaf, packTree, parseSignedReceipt, toWire } from '@opg/protocol'
 import type { SignedReceipt } from '@opg/protocol'
 import { FeeOverReservationError, ReservationLostError } from '../errors.js'
-import { BALANCE, type OrderBalance, balanceOf, committedOf, freeOf, noteUnsettled, readOrder } from './orderRows.js'
+import {
+  BALANCE,
+  type OrderBalance,
+  balanceOf,
+  committedOf,
+  fixedOf,
+  freeOf,
+  noteUnsettled,
+  readOrder,
+} from './orderRows.js'
 import { pinnedHash } from './reservedSlice.js'
 import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, StoredAnswer } from './types.js'
 
@@ -38,8 +47,9 @@ export function reserveRow(
   holder: { readonly owner: string; readonly fence: Hex },
 ): ReserveOutcome {
   const { orderId, index, requestId, maxFee } = request
+  const fixed = fixedOf(database, orderId)
   const row = database.get(RESERVE, [orderId, index.toString(), orderId, index.toString(), orderId])
-  if (row === undefined) return { status: 'unknown' }
+  if (row === undefined || fixed === undefined) return { status: 'unknown' }
   const answered = optionalText(row, 'answered_id')
   if (answered !== undefined) {
     const answer = answered === requestId ? readAnswer(database, orderId, index) : undefined
@@ -48,7 +58,7 @@ export function reserveRow(
   const running = optionalText(row, 'running_id')
   if (running !== undefined) return { status: running === requestId ? 'in-progress' : 'conflict' }
 
-  const order = balanceOf(database, orderId, row)
+  const order = balanceOf({ orderId, fixed }, row)
   const refusal = refusalOf(order, maxFee) ?? keepVoucher(database, { order, request })
   if (refusal !== undefined) return refusal
   database.run(

@@ -15,6 +15,7 @@ import {
 } from './outboxRows.js'
 import { paymentBooks } from './paymentRows.js'
 import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
+import { createRecentOrders } from './recentOrders.js'
 import { prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
@@ -51,6 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     renewOwner(database, { owner, nowMs: clock(), leaseMs })
   }
   await database.write('signing in', renew)
+  const recent = createRecentOrders(clock)
 
   return {
     putOrder: (input) =>
@@ -64,9 +66,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     noteSnapshot: (orderId, snapshot) =>
       database.write('noting the chain', () => {
         updateSnapshot(database, { orderId, snapshot, nowMs: clock() })
+        recent.forget(orderId)
         return readOrder(database, orderId)
       }),
     order: (orderId) => database.look('reading an order', () => readOrder(database, orderId)),
+    recentOrder: (orderId) => {
+      const found = recent.get(orderId)
+      if (found !== undefined) return Promise.resolve(found)
+      return database.look('reading an order', () => recent.keep(readOrder(database, orderId)))
+    },
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
     answer: (orderId, index) => database.look('reading an answer', () => readAnswer(database, orderId, index)),
     reserve: (request) =>
