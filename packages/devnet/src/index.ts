@@ -2,3 +2,4 @@ export { attachDevnet, type Devnet, type DevnetAddress, type DevnetContracts, st
 export { devWallets } from './devWallets.js'
 export { AnvilMissingError, AnvilStartError, SnapshotUnknownError } from './errors.js'
 export { type Anvil, type AnvilOptions, startAnvil } from './startAnvil.js'
+export { type FlakyRpc, type RpcMood, startFlakyRpc } from './flakyRpc.js'

@@ -74,7 +74,11 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
       value: { orderId, attempt: step.attempt },
     })
     if (recoverSigner(digest, step.signature) !== terms.node) {
-      return invalid('seller_step_invalid', `The attempt must be signed by the order's node, ${terms.node}.`, order.payer)
+      return invalid(
+        'seller_step_invalid',
+        `The attempt must be signed by the order's node, ${terms.node}.`,
+        order.payer,
+      )
     }
     const known = await engine.order(orderId)
     if (known !== undefined && known.attempt !== step.attempt) return used(read)
@@ -117,7 +121,11 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     if (known === undefined) return unknownOrder(read)
     if (!isCaptured(known)) {
       if (order.claimBy <= Math.floor(clock() / 1000)) {
-        return invalid('order_expired', `Order ${orderId} ended at ${String(order.claimBy)}: it goes back whole.`, payer)
+        return invalid(
+          'order_expired',
+          `Order ${orderId} ended at ${String(order.claimBy)}: it goes back whole.`,
+          payer,
+        )
       }
       const proof = await reader.simulateCapture(read.opening, { orderId, settlement, evidence })
       if (proof.status === 'refused') {
@@ -136,7 +144,11 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           state: cumulativeFee === 0n ? 'released' : 'captured',
         })
       case 'conflict':
-        return invalid('capture_conflict', `Another capture of order ${orderId} was taken before: that one counts.`, payer)
+        return invalid(
+          'capture_conflict',
+          `Another capture of order ${orderId} was taken before: that one counts.`,
+          payer,
+        )
       case 'unknown':
         return unknownOrder(read)
     }
@@ -197,7 +209,8 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
         logger.warn({ phase: step.phase, code: error.code, operation: error.operation }, 'a step could not be decided')
         return failed({
           reason: 'unavailable',
-          message: 'Chain or database did not answer, so nothing was decided. Try again: the same step may be sent twice.',
+          message:
+            'Chain or database did not answer, so nothing was decided. Try again: the same step may be sent twice.',
         })
       }
     },
@@ -250,4 +263,3 @@ function unknownOrder({ opening }: ReadOrder): Invalid {
     opening.order.payer,
   )
 }
-

@@ -11,6 +11,7 @@ export {
   ReservationLostError,
 } from './errors.js'
 export { ChainUnavailableError, KeyUnusableError, LaneLostError, StoreError, WrongChainError } from '@opg/operator'
+export { createOrderGate } from './gate/orderGate.js'
 export type { GatePolicy } from './gate/policy.js'
 export type { AcceptedVerifier } from './receipts/acceptedVerifier.js'
 export { acceptKeyVerifier } from './receipts/keyVerifier.js'
@@ -23,6 +24,7 @@ export type { EvidenceSigner } from './receipts/evidenceSigner.js'
 export { rsaPssSigner, teeIdOf } from './receipts/rsaPssSigner.js'
 export type { VerifierOptions } from './service/acceptVerifier.js'
 export { openNode, type NodeOptions, type PaymentNode } from './service/openNode.js'
+export { createAdmission, type Admission, type AdmissionOptions, type AdmittedRequest } from './service/admission.js'
 export { createPaidService, type PaidServiceOptions } from './service/paidService.js'
 export { readStatus, type NodeStatus, type OrderStatus } from './service/status.js'
 export type {

@@ -1,5 +1,6 @@
 import Libsql from 'libsql'
 import { closeSync, openSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
 import { StoreError } from './errors.js'
 
 /** A value that a statement takes. Numbers are whole and below 2^53; anything larger travels as text. */
@@ -14,14 +15,18 @@ const BUSY_TIMEOUT_MS = 10_000
 /** The path of a database that ends with its connection. */
 export const IN_MEMORY = ':memory:'
 
+/** Of each file, the last piece of work that awaits. */
+const turns = new Map<string, Promise<unknown>>()
+
 /** One connection. Everything is synchronous inside, so no other work can slip into a transaction. */
 export class Database {
   readonly #connection: Libsql.Database
   readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #path: string
   #isClosed = false
 
   constructor(path: string) {
+    this.#path = resolvePath(path)
     this.#connection = this.#guard('opening', () => {
       // Answers of clients are in it, so it is for its owner's eyes. SQLite gives its side files the same mode.
       if (path !== IN_MEMORY) closeSync(openSync(path, 'a', 0o600))
@@ -45,11 +50,11 @@ export class Database {
   }
 
   /**
-   * As `write`, for work that awaits: one at a time in this process. Whatever it awaits must come of this database, since
-   * others wait meanwhile.
+   * As `write`, for work that awaits: one at a time for a file in this process, in which a second connection would stop
+   * all while it waits for the first. Whatever the work awaits must come of this database, since others wait meanwhile.
    */
   writeAsync<T>(operation: string, work: () => Promise<T>): Promise<T> {
-    const next = this.#turn.then(async () => {
+    const next = (turns.get(this.#path) ?? Promise.resolve()).then(async () => {
       this.#requireOpen(operation)
       try {
         this.#connection.exec('BEGIN IMMEDIATE')
@@ -61,7 +66,10 @@ export class Database {
         throw asStoreError(operation, error)
       }
     })
-    this.#turn = next.catch(() => undefined)
+    turns.set(
+      this.#path,
+      next.catch(() => undefined),
+    )
     return next
   }
 

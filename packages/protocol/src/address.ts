@@ -1,16 +1,27 @@
-import { keccak_256 } from '@noble/hashes/sha3'
 import type { Address } from './types.js'
+import { keccakText } from './words.js'
+
+/** Checksums cost a hash each, and the same few addresses come again and again. */
+const MAX_KNOWN = 10_000
+const known = new Map<string, Address>()
 
 /** The address of 40 hexadecimal digits, without `0x`, with its EIP-55 checksum. */
 export function checksumAddress(digits: string): Address {
-  const lower = digits.toLowerCase()
-  const hash = keccak_256(new TextEncoder().encode(lower))
+  const found = known.get(digits)
+  if (found !== undefined) return found
+  const address = withChecksum(digits.toLowerCase())
+  if (known.size >= MAX_KNOWN) known.clear()
+  known.set(digits, address)
+  return address
+}
+
+function withChecksum(lower: string): Address {
+  const hash = keccakText(lower)
   let text = ''
   for (let i = 0; i < lower.length; i++) {
-    const byte = hash[i >> 1] ?? 0
-    const nibble = i % 2 === 0 ? byte >> 4 : byte & 0x0f
     const char = lower.charAt(i)
-    text += nibble >= 8 ? char.toUpperCase() : char
+    // The digit at the same place of the hash, after its 0x, decides.
+    text += hash.charAt(i + 2) >= '8' ? char.toUpperCase() : char
   }
   return `0x${text}`
 }

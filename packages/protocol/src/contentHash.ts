@@ -1,5 +1,4 @@
-import { keccak_256 } from '@noble/hashes/sha3'
-import { bytesToHex } from '@noble/hashes/utils'
+import sha3 from 'js-sha3'
 import { InvalidInputError } from './errors.js'
 import type { Hex } from './types.js'
 
@@ -33,12 +32,12 @@ export function requestHasher(path: string): ContentHasher {
 
 /** Hashes an answer as it leaves: `keccak256(body)`; of a stream, all bytes sent before the receipt event. */
 export function responseHasher(): ContentHasher {
-  const state = keccak_256.create()
+  const state = sha3.keccak256.create()
   return {
     update: (bytes) => {
       state.update(bytes)
     },
-    digest: () => `0x${bytesToHex(state.digest())}`,
+    digest: () => `0x${state.hex()}`,
   }
 }
 

@@ -1,7 +1,6 @@
 import { InvalidInputError } from './errors.js'
 import type { Hex } from './types.js'
-import { WORD, bytesOfHex, keccak } from './words.js'
-import { bytesToHex } from '@noble/hashes/utils'
+import { WORD, bytesOfHex, hexOf, keccak } from './words.js'
 
 /**
  * An append-only tree in the shape of RFC 9162, kept as the roots of its full subtrees, largest first: one for each
@@ -73,7 +72,7 @@ export function unpackTree(packed: Uint8Array): MerkleTree {
   if (!Number.isSafeInteger(size) || packed.length !== SIZE_BYTES + popcount(size) * WORD) throw notPacked(packed)
   const frontier: Hex[] = []
   for (let at = SIZE_BYTES; at < packed.length; at += WORD) {
-    frontier.push(`0x${bytesToHex(packed.subarray(at, at + WORD))}`)
+    frontier.push(hexOf(packed.subarray(at, at + WORD)))
   }
   return { size, frontier }
 }

@@ -84,8 +84,18 @@ export function tokenPermissionsHash(token: Address, amount: bigint): Hex {
   return words.hash()
 }
 
-/** The domain separator of canonical Permit2 on a chain. */
+const separators = new Map<bigint, Hex>()
+
+/** The domain separator of canonical Permit2 on a chain. Computed once for each: a process sees few chains. */
 export function permit2DomainSeparator(chainId: bigint): Hex {
+  const known = separators.get(chainId)
+  if (known !== undefined) return known
+  const separator = separatorOf(chainId)
+  if (separators.size < 100) separators.set(chainId, separator)
+  return separator
+}
+
+function separatorOf(chainId: bigint): Hex {
   const words = new Words(4)
   words.writeHex(0, DOMAIN_TYPE_HASH, { length: 32, field: 'domain' })
   words.writeHex(1, NAME_HASH, { length: 32, field: 'domain.name' })

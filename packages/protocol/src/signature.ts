@@ -1,9 +1,7 @@
-import { keccak_256 } from '@noble/hashes/sha3'
-import { bytesToHex } from '@noble/hashes/utils'
 import secp256k1 from 'secp256k1'
 import { checksumAddress } from './address.js'
 import type { Address, Hex } from './types.js'
-import { WORD, bytesOfHex } from './words.js'
+import { WORD, bytesOfHex, hexOf, keccak } from './words.js'
 
 /** Half the order of secp256k1, rounded down: `s` above it is the twin of a signature that exists already. */
 const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
@@ -21,7 +19,7 @@ export function recoverSigner(digest: Hex, signature: Hex): Address | undefined 
   try {
     const key = secp256k1.ecdsaRecover(parts.compact, parts.parity, message, false)
     // The key is 0x04 and two coordinates; the address is the end of their hash.
-    return checksumAddress(bytesToHex(keccak_256(key.subarray(1)).subarray(12)))
+    return checksumAddress(keccak(key.subarray(1)).slice(-40))
   } catch {
     return undefined // no point of the curve has these numbers
   }
@@ -40,5 +38,5 @@ function splitSignature(bytes: Uint8Array): { readonly compact: Uint8Array; read
 }
 
 function isHigh(compact: Uint8Array): boolean {
-  return BigInt(`0x${bytesToHex(compact.subarray(WORD))}`) > HALF_ORDER
+  return BigInt(hexOf(compact.subarray(WORD))) > HALF_ORDER
 }

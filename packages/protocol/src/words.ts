@@ -1,5 +1,4 @@
-import { keccak_256 } from '@noble/hashes/sha3'
-import { bytesToHex } from '@noble/hashes/utils'
+import sha3 from 'js-sha3'
 import { InvalidInputError } from './errors.js'
 import type { Hex } from './types.js'
 
@@ -10,7 +9,12 @@ const MASK_64 = (1n << 64n) - 1n
 
 /** Keccak-256 as hex. */
 export function keccak(bytes: Uint8Array): Hex {
-  return `0x${bytesToHex(keccak_256(bytes))}`
+  return `0x${sha3.keccak256(bytes)}`
+}
+
+/** Bytes as hex. */
+export function hexOf(bytes: Uint8Array): Hex {
+  return `0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`
 }
 
 /** Keccak-256 of a string's UTF-8 bytes. */

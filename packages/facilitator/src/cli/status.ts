@@ -12,7 +12,13 @@ export async function statusCommand(context: CommandContext): Promise<ExitCode> 
     const { deployed, policy } = wired.service
     const status = await wired.engine.status()
     const balance = status.balance ?? null
-    const whole = { facilitator: policy.facilitator, escrow: deployed.escrow, network: networkOf(deployed), ...status, balance }
+    const whole = {
+      facilitator: policy.facilitator,
+      escrow: deployed.escrow,
+      network: networkOf(deployed),
+      ...status,
+      balance,
+    }
     print(open, {
       wire: toWire(whole),
       lines: [

@@ -8,8 +8,9 @@ const wei = z
   .string({ error: 'wei as decimal digits in a text' })
   .regex(/^(0|[1-9][0-9]{0,30})$/, { error: 'wei as decimal digits in a text' })
   .transform(BigInt)
-const flag = z
-  .union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')], { error: 'true or false' })
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')], {
+  error: 'true or false',
+})
 
 /** How the key is given, for help texts. */
 export const KEY_VARIABLES = {
@@ -61,7 +62,10 @@ export const SETTINGS = {
   },
   nodes: {
     variable: 'OPG_FACILITATOR_NODES',
-    schema: z.array(address, { error: 'a list of addresses' }).min(1, { error: 'a list of at least one address' }).optional(),
+    schema: z
+      .array(address, { error: 'a list of addresses' })
+      .min(1, { error: 'a list of at least one address' })
+      .optional(),
     help: 'Nodes that are served, as a JSON list of addresses. Default: all.',
     isJson: true,
   },
@@ -69,7 +73,9 @@ export const SETTINGS = {
     variable: 'OPG_FACILITATOR_TERMS',
     schema: z
       .array(
-        hex(32, 'a hash of terms, 0x and 64 hexadecimal digits').transform((hash): Hex => `0x${hash.slice(2).toLowerCase()}`),
+        hex(32, 'a hash of terms, 0x and 64 hexadecimal digits').transform(
+          (hash): Hex => `0x${hash.slice(2).toLowerCase()}`,
+        ),
         { error: 'a list of hashes of terms' },
       )
       .min(1, { error: 'a list of at least one hash of terms' })

@@ -14,6 +14,7 @@ export interface EngineChain {
 
 /** How an order was opened, or closed. */
 export interface Step {
+  readonly isOpening: boolean
   readonly transaction: Hex
   readonly block: BlockId
   /** Base units: the order's total, where evidence settled it. */
@@ -94,6 +95,7 @@ function stepOf(log: Log): Step {
     readonly refund?: bigint
   }
   return {
+    isOpening: event?.name === 'OrderOpened',
     transaction: log.transactionHash as Hex,
     block: { number: log.blockNumber, hash: log.blockHash as Hex },
     fee,

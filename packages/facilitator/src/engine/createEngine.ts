@@ -1,4 +1,4 @@
-import { type Clock, type Logger, type Sleep, type TransactionSigner, createSender } from '@opg/operator'
+import { type Clock, type Logger, type Sleep, type TransactionSigner, createSender, errorFields } from '@opg/operator'
 import type { Address } from '@opg/protocol'
 import type { JsonRpcProvider } from 'ethers'
 import { batchKeyOf } from './calls.js'
@@ -64,7 +64,7 @@ export function createEngine(options: EngineOptions): Engine {
       balance = balances.reduce((most, one) => (one > most ? one : most))
     } catch (error) {
       // What was known stays.
-      logger.warn({ detail: error instanceof Error ? error.message : '' }, 'the gas money was not read')
+      logger.warn(errorFields(error), 'the gas money was not read')
     }
   }
 

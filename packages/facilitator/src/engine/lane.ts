@@ -1,4 +1,4 @@
-import { type Clock, LaneLostError, type Logger, type Sender, type Sleep } from '@opg/operator'
+import { type Clock, LaneLostError, type Logger, type Sender, type Sleep, errorFields } from '@opg/operator'
 import type { Closings } from './closings.js'
 import type { Openings } from './openings.js'
 import type { Outbox } from './outbox.js'
@@ -27,13 +27,14 @@ export interface LaneDependencies {
   readonly logger: Logger
 }
 
-/** However quiet the chain is, what is on its way is looked at so often. */
+/** However quiet the chain is, what is on its way is looked at so often, or as often as replacing asks for. */
 const FOLLOW_AT_LEAST_MS = 5_000
 const LONGEST_PAUSE_MS = 5_000
 
 export function createLane(dependencies: LaneDependencies): Lane {
   const { store, sender, outbox, openings, closings, policy, renewMs, clock, sleep, logger } = dependencies
   let alarm = new AbortController()
+  const followAtLeastMs = Math.min(FOLLOW_AT_LEAST_MS, policy.replaceAfterMs)
   let followed = { hash: '', atMs: 0 }
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -87,7 +88,7 @@ export function createLane(dependencies: LaneDependencies): Lane {
     try {
       await openings.send(lease, clock())
       const latest = await sender.latestBlock()
-      if (latest.hash !== followed.hash || clock() - followed.atMs >= FOLLOW_AT_LEAST_MS) {
+      if (latest.hash !== followed.hash || clock() - followed.atMs >= followAtLeastMs) {
         await outbox.checkReorgs(lease, latest.number)
         await outbox.follow(lease)
         followed = { hash: latest.hash, atMs: clock() }
@@ -110,9 +111,7 @@ export function createLane(dependencies: LaneDependencies): Lane {
     try {
       return await work_()
     } catch (error) {
-      const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
-      const fields = { operation, sender: sender.from, code: String(code), detail: String(message) }
-      logger.warn(fields, 'failed; it is tried again')
+      logger.warn({ operation, sender: sender.from, ...errorFields(error) }, 'failed; it is tried again')
       return undefined
     }
   }

@@ -91,7 +91,8 @@ export function createOutbox(dependencies: OutboxDependencies): Outbox {
     return Promise.all(
       orders.map(async (order): Promise<Reading> => {
         const own = steps?.get(order.orderId)
-        if (own !== undefined) return { ...order, ...own }
+        // An opening of ours may be read only when the order is closed already.
+        if (own !== undefined && own.isOpening === (order.chain === 'open')) return { ...order, ...own }
         // By others: how it ended, events alone say.
         const step = order.chain === 'closed' ? await chain.lastStep(order.orderId, number) : undefined
         return { ...order, block: { number, hash }, ...step }

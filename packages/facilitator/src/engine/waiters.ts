@@ -1,4 +1,4 @@
-import type { Logger, Sleep } from '@opg/operator'
+import { type Logger, type Sleep, errorFields } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import type { EngineStore, StoredOrder } from './store/types.js'
 
@@ -39,8 +39,7 @@ export function createWaiters(dependencies: {
       alarm = new AbortController()
       if (waiters.size > 0) {
         await look().catch((error: unknown) => {
-          const detail = error instanceof Error ? error.message : ''
-          logger.warn({ detail }, 'orders that are waited for were not read')
+          logger.warn(errorFields(error), 'orders that are waited for were not read')
         })
       }
     }

@@ -32,7 +32,9 @@ export function createHealth(input: {
     const [block, status] = await Promise.allSettled([reader.latestBlock(), engine.status()])
     const problems = [
       ...(block.status === 'rejected' ? ['The chain does not answer.'] : []),
-      ...(status.status === 'rejected' ? ['The books or the gas balance cannot be read.'] : problemsOf(status.value, limits)),
+      ...(status.status === 'rejected'
+        ? ['The books or the gas balance cannot be read.']
+        : problemsOf(status.value, limits)),
     ]
     return {
       isHealthy: problems.length === 0,

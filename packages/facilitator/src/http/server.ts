@@ -42,12 +42,13 @@ export function createFacilitatorServer(options: FacilitatorServerOptions): Fast
     logger: false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestTimeoutMs,
-    // A key that is there to poison prototypes has no meaning here, like any other that is unknown.
-    onProtoPoisoning: 'remove',
-    onConstructorPoisoning: 'remove',
+    // Objects are read member by member and built afresh, so a key that poisons prototypes is one that is unknown.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
     requestIdHeader: false,
     forceCloseConnections: 'idle',
   })
+  app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error, _request, reply) => {
     const answer = errorAnswer(error)
     if (answer.status >= 500) logger.error(errorFields(error), 'a request failed')
@@ -95,7 +96,12 @@ export function createFacilitatorServer(options: FacilitatorServerOptions): Fast
 
   app.get('/health', async (_request, reply) => {
     const { isHealthy, problems, blockNumber, engine } = await health()
-    const body = { status: isHealthy ? 'ok' : 'unhealthy', problems, blockNumber: blockNumber ?? null, engine: engine ?? null }
+    const body = {
+      status: isHealthy ? 'ok' : 'unhealthy',
+      problems,
+      blockNumber: blockNumber ?? null,
+      engine: engine ?? null,
+    }
     return send(reply, isHealthy ? 200 : 503, toWire(body))
   })
 

@@ -1,11 +1,4 @@
-import {
-  InvalidInputError,
-  PERMIT2,
-  parseAddress,
-  parseBytes,
-  parseUint,
-  type Address,
-} from '@opg/protocol'
+import { InvalidInputError, PERMIT2, parseAddress, parseBytes, parseUint, type Address } from '@opg/protocol'
 import type { Eip2612Approval } from '../engine/types.js'
 import type { Candidate, CheckContext } from './candidate.js'
 import { invalid, type Invalid } from './reasons.js'
@@ -73,5 +66,5 @@ function infoOf(extension: unknown): Readonly<Record<string, unknown>> | undefin
   if (typeof extension !== 'object' || extension === null || !('info' in extension)) return undefined
   const { info } = extension
   if (typeof info !== 'object' || info === null || !('signature' in info)) return undefined
-  return info as Readonly<Record<string, unknown>>
+  return info
 }

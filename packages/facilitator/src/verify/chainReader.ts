@@ -35,6 +35,4 @@ export type SimulatedOpening =
   | { readonly status: 'known' }
   | { readonly status: 'refused'; readonly reason: string }
 
-export type SimulatedCapture =
-  | { readonly status: 'holds' }
-  | { readonly status: 'refused'; readonly reason: string }
+export type SimulatedCapture = { readonly status: 'holds' } | { readonly status: 'refused'; readonly reason: string }

@@ -1,10 +1,4 @@
-import {
-  InvalidInputError,
-  SELLER_MEMBER,
-  parseAddress,
-  parseUint,
-  type Address,
-} from '@opg/protocol'
+import { InvalidInputError, SELLER_MEMBER, parseAddress, parseUint, type Address } from '@opg/protocol'
 
 /** The parts of x402 v2 `PaymentRequirements` that every scheme has. */
 export interface Requirements {
@@ -32,12 +26,14 @@ export interface Payment {
 }
 
 const uint96 = parseUint(96)
+/** More than any requirements need, and far from what would fill the stack. */
+const MAX_DEPTH = 16
 
 /** Reads x402 v2 `PaymentPayload` and `PaymentRequirements` from parsed JSON. @throws {InvalidInputError} */
 export function readPayment(paymentPayload: unknown, paymentRequirements: unknown): Payment {
   const outer = objectOf(paymentPayload, 'paymentPayload')
-  const requirements = objectOf(paymentRequirements, 'paymentRequirements')
-  const accepted = objectOf(outer.accepted, 'paymentPayload.accepted')
+  const requirements = shallow(objectOf(paymentRequirements, 'paymentRequirements'), 'paymentRequirements')
+  const accepted = shallow(objectOf(outer.accepted, 'paymentPayload.accepted'), 'paymentPayload.accepted')
   const { [SELLER_MEMBER]: step, ...payload } = objectOf(outer.payload, 'paymentPayload.payload')
   const extensions = outer.extensions === undefined ? {} : objectOf(outer.extensions, 'paymentPayload.extensions')
   return { version: outer.x402Version, requirements, accepted, payload, step, extensions }
@@ -66,4 +62,17 @@ function objectOf(value: unknown, field: string): Readonly<Record<string, unknow
 function text(value: unknown, field: string): string {
   if (typeof value !== 'string') throw new InvalidInputError({ field, expected: 'a text', value })
   return value
+}
+
+/** Requirements are compared as a whole, whatever others put into them. */
+function shallow<T extends object>(value: T, field: string): T {
+  if (isDeeper(value, MAX_DEPTH)) {
+    throw new InvalidInputError({ field, expected: `of at most ${String(MAX_DEPTH)} levels`, value: 'deeper' })
+  }
+  return value
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1))
 }

@@ -1,10 +1,4 @@
-import {
-  MAX_FACILITATOR_BPS,
-  ZERO_ADDRESS,
-  type Address,
-  type Hex,
-  type Terms,
-} from '@opg/protocol'
+import { MAX_FACILITATOR_BPS, ZERO_ADDRESS, type Address, type Hex, type Terms } from '@opg/protocol'
 import { invalid, type Invalid } from './reasons.js'
 
 /** Which offers a facilitator serves. */

@@ -9,7 +9,9 @@ import type { Deployed } from './deployed.js'
 
 const tokenInterface = IERC20Metadata__factory.createInterface()
 const permit2Interface = new Interface(permit2Abi)
-const walletInterface = new Interface(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)'])
+const walletInterface = new Interface([
+  'function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)',
+])
 const escrowInterface = InferenceEscrow__factory.createInterface()
 /** The whole word: its selector, and nothing after it. */
 const ERC1271_MAGIC = `0x1626ba7e${'0'.repeat(56)}`
@@ -17,8 +19,7 @@ const ERC1271_MAGIC = `0x1626ba7e${'0'.repeat(56)}`
 const WALLET_GAS = 3_000_000n
 
 type Called =
-  | { readonly status: 'returned'; readonly data: Hex }
-  | { readonly status: 'reverted'; readonly reason: string }
+  { readonly status: 'returned'; readonly data: Hex } | { readonly status: 'reverted'; readonly reason: string }
 
 /** Reads by JSON-RPC, all at the latest block. */
 export function createRpcReader(input: {
@@ -35,7 +36,8 @@ export function createRpcReader(input: {
       const answer = await provider.call({ from, to, data, ...(gasLimit === undefined ? {} : { gasLimit }) })
       return { status: 'returned', data: answer as Hex }
     } catch (error) {
-      if (isError(error, 'CALL_EXCEPTION')) return { status: 'reverted', reason: revertReason((error.data ?? '0x') as Hex) }
+      if (isError(error, 'CALL_EXCEPTION'))
+        return { status: 'reverted', reason: revertReason((error.data ?? '0x') as Hex) }
       throw new ChainUnavailableError('eth_call', { cause: error })
     }
   }
@@ -107,7 +109,7 @@ export function createRpcReader(input: {
 }
 
 function uint(value: unknown): bigint {
-  return BigInt(value as bigint)
+  return value as bigint
 }
 
 /** What does not answer as the contract does is no answer of it. */

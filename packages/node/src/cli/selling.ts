@@ -1,4 +1,4 @@
-import { ConfigError, type Logger } from '@opg/operator'
+import { ConfigError, type CliEdge, type Logger } from '@opg/operator'
 import type { NodeConfig } from '../config/loadConfig.js'
 import { SETTINGS, type Settings } from '../config/settings.js'
 import { readDeskCodeHash } from '../chain/uptoAdapter.js'
@@ -8,7 +8,6 @@ import { createCashier } from '../x402/cashier.js'
 import { createFacilitator } from '../x402/facilitator.js'
 import type { Selling, UptoSelling } from '../x402/requirements.js'
 import type { Cashier } from '../x402/types.js'
-import type { CliEdge } from '@opg/operator'
 import type { WiredNode } from './wire.js'
 
 /** What takes payments over x402, as it is configured. @throws {ConfigError} @throws as `readDeskCodeHash` does */
@@ -36,6 +35,7 @@ export async function wireCashier(
       facilitatorUrl === undefined
         ? undefined
         : createFacilitator({ url: facilitatorUrl, timeoutMs: facilitatorTimeoutSeconds * 1000, fetch: edge.fetch }),
+    confirmTimeoutMs: facilitatorTimeoutSeconds * 1000,
     clock: edge.clock,
     sleep: edge.sleep,
     logger,

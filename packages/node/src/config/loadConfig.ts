@@ -26,8 +26,7 @@ export async function loadConfig(
     environment,
     configVariable: CONFIG_VARIABLE,
     ...(needsModels ? {} : { defaults: { models: [] } }),
-    resolvePaths: (name, value, folder) =>
-      name === 'models' ? modelsIn(folder, value as Settings['models']) : value,
+    resolvePaths: (name, value, folder) => (name === 'models' ? modelsIn(folder, value as Settings['models']) : value),
   })
   return { settings, keys: await readKeys(environment) }
 }

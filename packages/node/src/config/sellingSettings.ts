@@ -15,7 +15,7 @@ export const SELLING_SETTINGS = {
   facilitatorTimeoutSeconds: {
     variable: 'OPG_NODE_FACILITATOR_TIMEOUT_SECONDS',
     schema: wholeNumber(1, 600).default(30),
-    help: 'How long it may take to lock. Default: 30.',
+    help: 'How long it may take to lock, and the chain to show it. Default: 30.',
   },
   publicUrl: {
     variable: 'OPG_NODE_PUBLIC_URL',

@@ -1,6 +1,7 @@
 import { errorFields, type Logger } from '@opg/operator'
 import { MAX_HEADER_LENGTH } from '@opg/protocol'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { COMPUTE_PATHS, type ComputeBackend } from '../compute/backend.js'
 import type { PaidService } from '../service/types.js'
@@ -51,6 +52,7 @@ export function createNodeServer(options: NodeServerOptions): FastifyInstance {
   const { service, books, backends, info, logger, cashier } = options
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits }
   const { stop = new AbortController().signal } = options
+  setMaxListeners(0, stop) // one for each request that runs
   const publicUrl = ({ url, host }: FastifyRequest): string => `${options.publicUrl ?? `http://${host}`}${url}`
   const app = Fastify({
     logger: false,

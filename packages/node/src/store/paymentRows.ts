@@ -49,14 +49,13 @@ export function paymentBooks(database: Database): PaymentStore {
 
 function insert(database: Database, payment: StoredPayment): void {
   database.run(
-    `INSERT INTO payments (order_id, terms, body, request_id, payment, deadline, state, tx)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO payments (order_id, terms, body, request_id, deadline, state, tx)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     [
       payment.orderId,
       JSON.stringify(toWire(payment.terms)),
       JSON.stringify(toWire(payment.order)),
       payment.requestId,
-      payment.payment,
       payment.deadline,
       payment.state,
       payment.transaction,
@@ -72,7 +71,6 @@ function paymentOf(row: Row): StoredPayment {
     terms: parseTerms(terms),
     order: parseOrder(order),
     requestId: hex(row, 'request_id'),
-    payment: text(row, 'payment'),
     deadline: integer(row, 'deadline'),
     state: text(row, 'state') as StoredPayment['state'],
     transaction: text(row, 'tx'),

@@ -11,8 +11,6 @@ export interface StoredPayment {
   readonly order: Order
   /** The one request that it pays for. */
   readonly requestId: Hex
-  /** What the facilitator is asked to lock, as JSON: the payment and its requirements. */
-  readonly payment: string
   /** Unix seconds: later than this nobody can open the order. */
   readonly deadline: number
   /** `locking`: the facilitator is asked. `locked`: the chain confirmed it. `ended`: served or given back. */

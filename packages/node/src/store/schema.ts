@@ -61,7 +61,6 @@ const TABLES = `
     terms TEXT NOT NULL,
     body TEXT NOT NULL,
     request_id TEXT NOT NULL,
-    payment TEXT NOT NULL,
     deadline INTEGER NOT NULL,
     state TEXT NOT NULL,
     tx TEXT NOT NULL

@@ -72,10 +72,10 @@ export function createCashier(options: CashierOptions): Cashier {
       return acceptUpto({ ...options, selling, seed, locking }, { payment, sale, signal })
     },
     sweepOnce: async () => {
-      if (locking !== undefined) await sweepPayments({ ...options, locking }, new AbortController().signal)
+      await sweepPayments(options, new AbortController().signal)
     },
     run: async ({ signal, intervalMs }) => {
-      if (locking !== undefined) await runSweep({ ...options, locking }, { signal, intervalMs, sleep })
+      await runSweep(options, { signal, intervalMs, sleep })
     },
   }
 }

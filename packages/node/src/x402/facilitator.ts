@@ -1,5 +1,6 @@
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
 import { SELLER_MEMBER, toWire, type LockStep } from '@opg/protocol'
+import { withLinkedSignal } from '../http/linkSignals.js'
 
 /** Asks a facilitator to lock the money of a payment. */
 export interface Facilitator {
@@ -47,18 +48,20 @@ export function createFacilitator(options: {
         paymentRequirements: requirements,
       })
       try {
-        const response = await options.fetch(endpoint, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body,
-          redirect: 'error',
-          signal: AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]),
+        return await withLinkedSignal([signal, AbortSignal.timeout(options.timeoutMs)], async (linked) => {
+          const response = await options.fetch(endpoint, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body,
+            redirect: 'error',
+            signal: linked,
+          })
+          if (response.status !== 200) {
+            await response.body?.cancel()
+            return { status: 'unknown', detail: `it answered with status ${String(response.status)}` } as const
+          }
+          return answerOf(JSON.parse(await limitedText(response)))
         })
-        if (response.status !== 200) {
-          await response.body?.cancel()
-          return { status: 'unknown', detail: `it answered with status ${String(response.status)}` }
-        }
-        return answerOf(JSON.parse(await limitedText(response)))
       } catch {
         return { status: 'unknown', detail: 'it did not answer, or not in time' }
       }

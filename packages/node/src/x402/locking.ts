@@ -20,8 +20,6 @@ export type LockOutcome = { readonly status: 'open'; readonly transaction: strin
 export interface Locking {
   /** Until the chain confirms it and the gate admits it; several calls for one order are one. */
   lock(order: Lockable, signal: AbortSignal): Promise<LockOutcome>
-  /** Asks for the lock again, and waits for nothing. */
-  ask(order: Lockable, signal: AbortSignal): Promise<void>
 }
 
 export interface LockingOptions {
@@ -85,9 +83,6 @@ export function createLocking(options: LockingOptions): Locking {
       const locking = lockOnce(order, signal).finally(() => running.delete(order.orderId))
       running.set(order.orderId, locking)
       return locking
-    },
-    ask: async ({ orderId, payment }, signal) => {
-      await facilitator.lock({ payment, step: stepOf(orderId) }, signal)
     },
   }
 }

@@ -3,8 +3,6 @@ import { termsHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import type { StoredPayment } from '../store/paymentTypes.js'
 import type { NodeStore } from '../store/types.js'
-import type { Locking } from './locking.js'
-import { lockRequestOf } from './uptoPayments.js'
 
 /** After an authorization's end its opening may still be about to be seen, in seconds. */
 const SETTLING_IN_SECONDS = 600
@@ -12,35 +10,30 @@ const SETTLING_IN_SECONDS = 600
 export interface SweepDependencies {
   readonly store: NodeStore
   readonly chain: Pick<EscrowReader, 'snapshot'>
-  readonly locking: Locking
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /**
- * Looks after payments whose client has gone, or whose node was killed: closes what is answered, gives back what will
- * never be, and asks again for a lock that a reorg took. Any number of processes may do it.
+ * Looks after payments whose client has gone, or whose node was killed: closes what is answered, and gives back what will
+ * never be. Any number of processes may do it.
  */
 export async function sweepPayments(dependencies: SweepDependencies, signal: AbortSignal): Promise<void> {
   for (const payment of await dependencies.store.unfinishedPayments()) {
     if (signal.aborted) return
-    await sweepOne(dependencies, payment, signal)
+    await sweepOne(dependencies, payment)
   }
 }
 
-async function sweepOne(
-  { store, chain, locking, clock, logger }: SweepDependencies,
-  payment: StoredPayment,
-  signal: AbortSignal,
-): Promise<void> {
+async function sweepOne({ store, chain, clock, logger }: SweepDependencies, payment: StoredPayment): Promise<void> {
   const { orderId, terms, order, deadline } = payment
   const now = Math.floor(clock() / 1000)
   const stored = await store.order(orderId)
-  if (stored?.chain === 'missing' && deadline > now) {
-    await locking.ask({ orderId, terms, order, payment: lockRequestOf(payment) }, signal)
-    await store.noteSnapshot(orderId, await chain.snapshot({ orderId }))
+  if (payment.state === 'ended') {
+    // A reorg took its opening, which may be back: then what is promised is done.
+    if (order.claimBy > now) await store.noteSnapshot(orderId, await chain.snapshot({ orderId }))
+    return
   }
-  if (payment.state === 'ended') return
   if (stored !== undefined && stored.receiptCount > 0n) {
     await store.endPayment(orderId, 'answered')
     return

@@ -26,7 +26,7 @@ export interface Cashier {
    * @throws {ChainUnavailableError}
    */
   accept(header: unknown, sale: Sale, signal: AbortSignal): Promise<Acceptance>
-  /** Gives back what was locked and not served, and asks again for locks that a reorg took, until aborted. */
+  /** Gives back what was locked and not served, again and again until aborted. */
   run(options: { readonly signal: AbortSignal; readonly intervalMs: number }): Promise<void>
   /** One round of it. */
   sweepOnce(): Promise<void>

@@ -63,18 +63,15 @@ export async function acceptUpto(
     terms,
     order,
     requestId: requestId(request),
-    payment: JSON.stringify({
-      accepted: requirements,
-      payload: payment.payload,
-      ...(payment.extensions === undefined ? {} : { extensions: payment.extensions }),
-    }),
     deadline: Number(authorization.deadline),
   }
   const { bound, isFresh } = await bind(dependencies, wanted, authorization)
   if ('code' in bound) return bound
   let { transaction } = bound
   if (bound.state === 'locking') {
-    const locked = await locking.lock({ ...wanted, payment: lockRequestOf(wanted) }, signal)
+    const { payload, extensions } = payment
+    const asked = { accepted: requirements, payload, ...(extensions === undefined ? {} : { extensions }) }
+    const locked = await locking.lock({ orderId: id, terms, order, payment: asked }, signal)
     if (locked.status === 'refused') {
       // Where it was asked for once only, nothing is locked: it is as if the payment had not come.
       if (isFresh && locked.httpStatus === 402) await store.forgetPayment(id)
@@ -134,9 +131,4 @@ function refusalByAuthorization(
   if (to !== payTo) return mismatch(`The recipient must be ${payTo}.`, 'invalid_permit2_recipient_mismatch')
   if (facilitator !== desk) return mismatch(`The facilitator must be ${desk}.`, 'upto_facilitator_mismatch')
   return undefined
-}
-
-/** What a facilitator is asked with, from the books. */
-export function lockRequestOf({ payment }: Pick<StoredPayment, 'payment'>): Parameters<Locking['lock']>[0]['payment'] {
-  return JSON.parse(payment) as Parameters<Locking['lock']>[0]['payment']
 }

@@ -20,7 +20,11 @@ export interface RunningCli {
 }
 
 /** Starts a command in this process, as `src/cli.ts` does. */
-export function startCli(args: readonly string[], environment: Readonly<Record<string, string>>): RunningCli {
+export function startCli(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  { clock = Date.now }: { readonly clock?: () => number } = {},
+): RunningCli {
   let [stdout, stderr] = ['', '']
   let taken = 0
   const stops = new Set<() => void>()
@@ -32,7 +36,7 @@ export function startCli(args: readonly string[], environment: Readonly<Record<s
       stops.add(stop)
       return () => stops.delete(stop)
     },
-    clock: Date.now,
+    clock,
     random: randomBytes,
     sleep: async (ms, signal) => {
       await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)

@@ -163,6 +163,26 @@ describe('opg-node', () => {
       }
     })
 
+    it.each([
+      ['OPG_NODE_CLAIM_WINDOW_SECONDS', { OPG_NODE_CLAIM_WINDOW_SECONDS: '1199' }],
+      ['OPG_NODE_OFFER_VERIFIER', { OPG_NODE_OFFER_VERIFIER: 'quorum' }],
+      ['OPG_NODE_OFFER_FACILITATOR', { OPG_NODE_OFFER_FACILITATOR: '0x12' }],
+      ['OPG_NODE_FACILITATOR_URL', { OPG_NODE_FACILITATOR_URL: 'ftp://facilitator.example' }],
+    ])('an offer that nobody could take: 2, naming %s', async (variable, change) => {
+      const facilitator = { OPG_NODE_FACILITATOR_URL: 'http://127.0.0.1:1' }
+      const { exitCode, stderr } = await run(['serve'], { ...facilitator, ...change })
+      expect(exitCode).toBe(2)
+      expect(stderr).toContain(variable)
+    })
+
+    it('an upto adapter that is none, or of another escrow: 4', async () => {
+      const wrong = { ...devnet.deployment, uptoAdapter: devnet.deployment.token }
+      const change = { OPG_NODE_DEPLOYMENT_FILE: await near('wrong-adapter.json', JSON.stringify(wrong)) }
+      const { exitCode, stderr } = await run(['serve'], { ...change, OPG_NODE_FACILITATOR_URL: 'http://127.0.0.1:1' })
+      expect(exitCode).toBe(4)
+      expect(stderr).toContain('UptoAdapter')
+    })
+
     it('a model named twice, or whose key variable is not set: 2, naming the variable', async () => {
       const onnx = { kind: 'onnx', name: 'odd', file: 'x', prices: { perRequest: '1' } }
       const chat = {

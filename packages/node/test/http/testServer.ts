@@ -24,7 +24,7 @@ export const INFER = JSON.stringify({ model: 'mirror', input: { x: [1, 2] } })
 export const CHAT = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'hi' }], max_tokens: 50 })
 export const STREAM = JSON.stringify({ ...(JSON.parse(CHAT) as object), stream: true })
 
-const INFO: NodeInfo = {
+export const INFO: NodeInfo = {
   version: '0.0.0',
   chainId: 31337n,
   deploymentChainId: 31337n,

@@ -2,7 +2,7 @@ import { EMPTY_TREE, termsHash } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import { type Moment, candidateOf, groupsOf, isWorthwhile } from '../../src/settle/candidates.js'
 import { DEFAULT_SETTLE_POLICY, type SettlePolicy } from '../../src/settle/policy.js'
-import type { StoredOrder } from '../../src/store/types.js'
+import type { ClosingReason, StoredOrder } from '../../src/store/types.js'
 import { TERMS, anOrder, hash } from '../support/books.js'
 
 const NOW_SECONDS = 1_700_000_000
@@ -97,10 +97,7 @@ describe('candidateOf', () => {
 
 describe('isWorthwhile', () => {
   // One row: 83,000 gas. At a gas price of 1 and a coin of 1 OPG, 83,000 base units.
-  function worth(
-    netFees: bigint,
-    overrides: Partial<{ isUrgent: boolean; close: 'requested' | 'idle' }> = {},
-  ): boolean {
+  function worth(netFees: bigint, overrides: Partial<{ isUrgent: boolean; close: ClosingReason }> = {}): boolean {
     const candidate = { order: stored(), close: undefined, netFees, isUrgent: false, ...overrides }
     return isWorthwhile({ candidates: [candidate] }, policy(), 1n)
   }
@@ -117,9 +114,12 @@ describe('isWorthwhile', () => {
     expect(worth(0n, { isUrgent: true, close: 'idle' })).toBe(false)
   })
 
-  it('goes at any cost where the payer asked for the rest', () => {
-    expect(worth(0n, { close: 'requested' })).toBe(true)
-  })
+  it.each(['requested', 'answered', 'failed'] as const)(
+    'goes at any cost where the payer was promised it: %s',
+    (close) => {
+      expect(worth(0n, { close })).toBe(true)
+    },
+  )
 
   it('values gas in OPG as configured', () => {
     const candidate = { order: stored(), close: undefined, netFees: 829_999n, isUrgent: false }

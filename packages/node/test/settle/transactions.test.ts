@@ -1,6 +1,6 @@
 import { ChainUnavailableError } from '@opg/operator'
 import { setUpNode } from '../support/fixture.js'
-import { startFlakyRpc } from '../support/flakyRpc.js'
+import { startFlakyRpc } from '@opg/devnet'
 import { orderInput } from '../support/world.js'
 import { describe, expect, it } from 'vitest'
 

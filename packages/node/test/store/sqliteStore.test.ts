@@ -9,6 +9,7 @@ import { IDENTITY } from '../support/books.js'
 import { createTestClock } from '../support/clock.js'
 import { describeNodeStore } from './describeNodeStore.js'
 import { describeOutboxStore } from './describeOutboxStore.js'
+import { describePayments } from './describePayments.js'
 import { LEASE_MS, type StoreFactory } from './storeFixture.js'
 
 async function createSqlite(): Promise<StoreFactory> {
@@ -22,6 +23,7 @@ async function createSqlite(): Promise<StoreFactory> {
 
 describeNodeStore('the SQLite store', createSqlite)
 describeOutboxStore('the outbox of the SQLite store', createSqlite)
+describePayments('the SQLite store', createSqlite)
 
 describe('openSqliteStore', () => {
   it('names what failed where the file is no database', async () => {

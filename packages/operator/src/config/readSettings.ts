@@ -50,10 +50,7 @@ async function readConfigFile(
   const members = membersOf(await readJsonFile(path, configVariable), configVariable)
   const unknown = [...members.keys()].find((key) => !names.includes(key))
   if (unknown !== undefined) {
-    throw new ConfigError(
-      `${configVariable}: ${unknown.slice(0, 40)}`,
-      `absent; the file may hold ${names.join(', ')}`,
-    )
+    throw new ConfigError(`${configVariable}: ${unknown.slice(0, 40)}`, `absent; the file may hold ${names.join(', ')}`)
   }
   return { path, members }
 }

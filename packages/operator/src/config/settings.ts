@@ -19,7 +19,10 @@ export type SettingTable = Readonly<Record<string, Setting>>
 export type SettingsOf<Table extends SettingTable> = { readonly [Name in keyof Table]: z.output<Table[Name]['schema']> }
 
 /** A setting's value as its schema reads it. `source` is how errors name it. @throws {ConfigError} */
-export function parseSetting({ schema }: Setting, { value, source }: { readonly value: unknown; readonly source: string }): unknown {
+export function parseSetting(
+  { schema }: Setting,
+  { value, source }: { readonly value: unknown; readonly source: string },
+): unknown {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const [issue] = result.error.issues

@@ -5,7 +5,7 @@ import { InvalidInputError } from '../errors.js'
 import { hashStruct } from '../hashStruct.js'
 import { permit2DomainSeparator, tokenPermissionsHash } from '../permit.js'
 import type { Address, Hex, Order } from '../types.js'
-import { Words, bytesOfHex, keccak, keccakText } from '../words.js'
+import { Words, bytesOfHex, hexOf, keccak, keccakText } from '../words.js'
 import type { Offer, UptoAuthorization } from './types.js'
 
 /** The x402 upto proxy, at one address on every chain. */
@@ -112,5 +112,5 @@ export function uptoFundingData(input: {
   words.writeUint(2, 96n, { bits: 256, field: 'signature' })
   words.writeUint(3, BigInt(bytes.length), { bits: 256, field: 'signature' })
   words.bytes.set(bytes, 128)
-  return `0x${Buffer.from(words.bytes).toString('hex')}`
+  return hexOf(words.bytes)
 }

@@ -32,8 +32,6 @@ export interface AccountOptions {
   readonly folder?: string
   /** The escrow; the recorded deployment's of the chain if absent. */
   readonly escrow?: Address
-  /** The `UptoAdapter` for stock `upto`; the recorded deployment's if absent. */
-  readonly uptoAdapter?: Address
   /** Signs single requests; a key made for this process if absent. */
   readonly requester?: Signer
   /** Approves Permit2 by a transaction where it is needed. */
@@ -67,13 +65,12 @@ export function openAccount(signer: Signer, options: AccountOptions): Account {
   const ledger = once(() => openLedgerIn(options.folder))
 
   const purse = once(async (): Promise<Purse> => {
-    const { rpcUrl, escrow, uptoAdapter, approve = false } = options
+    const { rpcUrl, escrow, approve = false } = options
     const provider = typeof rpcUrl === 'string' ? await connectProvider(rpcUrl) : rpcUrl
     const wallet = await SpendingWallet.open({
       signer: signer.provider === null ? signer.connect(provider) : signer,
       market: await openMarket(provider, {
         escrow: escrow === undefined ? undefined : parseAddress(escrow, 'escrow'),
-        uptoAdapter: uptoAdapter === undefined ? undefined : parseAddress(uptoAdapter, 'uptoAdapter'),
       }),
       ledger: await ledger(),
       limits,

@@ -1,6 +1,6 @@
-import { TeeReceiptVerifier__factory, deployments, isCodeOf } from '@opg/bindings'
+import { TeeReceiptVerifier__factory, UptoAdapter__factory, deployments, isCodeOf } from '@opg/bindings'
 import { type EscrowInfo, type Evidence, fetchTeeKey, keyEvidence, readEscrow, teeEvidence } from '@opg/payer'
-import { type Address, type Terms, ZERO_ADDRESS, parseAddress } from '@opg/protocol'
+import { type Address, type Hex, type Terms, ZERO_ADDRESS, parseAddress, parseBytes32 } from '@opg/protocol'
 import type { Provider } from 'ethers'
 import { OfferRefusedError } from './errors.js'
 
@@ -19,8 +19,12 @@ export interface Market {
   readonly network: string
   /** The block when it was read: no order that is made here can have been settled before. */
   readonly blockNumber: number
-  /** The `UptoAdapter` that stock payments go through, where one is known. */
-  readonly uptoAdapter: Address | undefined
+  /**
+   * keccak256 of the creation code of an adapter's desks.
+   *
+   * @throws {OfferRefusedError} if it is no `UptoAdapter` of this escrow
+   */
+  desksOf(adapter: Address): Promise<Hex>
   /** @throws {OfferRefusedError} if the verifier is none that this release knows */
   judge(terms: Terms): Promise<Judge>
 }
@@ -34,7 +38,7 @@ export interface Market {
  */
 export async function openMarket(
   provider: Provider,
-  options: { readonly escrow?: Address | undefined; readonly uptoAdapter?: Address | undefined } = {},
+  options: { readonly escrow?: Address | undefined } = {},
 ): Promise<Market> {
   const chainId = Number((await provider.getNetwork()).chainId)
   const address = options.escrow ?? deployments[chainId]?.escrow
@@ -50,23 +54,50 @@ export async function openMarket(
   if (!isCodeOf('InferenceEscrow', code)) {
     throw new OfferRefusedError({ field: 'payTo', expected: 'an InferenceEscrow', found: `other code at ${address}` })
   }
-  const judges = new Map<string, Promise<Judge>>()
   return {
     provider,
     escrow,
     network: `eip155:${escrow.chainId.toString()}`,
     blockNumber,
-    uptoAdapter: options.uptoAdapter,
-    judge: (terms) => {
-      const key = `${terms.verifier} ${terms.evidenceKey} ${terms.node}`
-      const known = judges.get(key)
-      if (known !== undefined) return known
-      const asked = judgeOf({ provider, escrow, terms })
-      judges.set(key, asked)
-      asked.catch(() => judges.delete(key)) // the chain may answer next time
-      return asked
-    },
+    judge: keeping(
+      (terms: Terms) => `${terms.verifier} ${terms.evidenceKey} ${terms.node}`,
+      (terms) => judgeOf({ provider, escrow, terms }),
+    ),
+    desksOf: keeping(
+      (adapter: Address) => adapter,
+      (adapter) => desksOf({ provider, escrow, adapter }),
+    ),
   }
+}
+
+/** Asks once for each key; what failed is asked again. */
+function keeping<I, O>(keyOf: (input: I) => string, ask: (input: I) => Promise<O>): (input: I) => Promise<O> {
+  const kept = new Map<string, Promise<O>>()
+  return (input) => {
+    const key = keyOf(input)
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const asked = ask(input)
+    kept.set(key, asked)
+    asked.catch(() => kept.delete(key))
+    return asked
+  }
+}
+
+async function desksOf(input: {
+  readonly provider: Provider
+  readonly escrow: EscrowInfo
+  readonly adapter: Address
+}): Promise<Hex> {
+  const { provider, escrow, adapter } = input
+  const refuse = (found: string): OfferRefusedError =>
+    new OfferRefusedError({ field: 'extra.adapter', expected: `an UptoAdapter of ${escrow.escrow}`, found })
+  const code = await provider.getCode(adapter)
+  if (!isCodeOf('UptoAdapter', code)) throw refuse(`other code at ${adapter}`)
+  const contract = UptoAdapter__factory.connect(adapter, provider)
+  const [opens, hash] = await Promise.all([contract.ESCROW(), contract.DESK_INIT_CODE_HASH()])
+  if (parseAddress(opens) !== escrow.escrow) throw refuse(`one of ${opens}`)
+  return parseBytes32(hash)
 }
 
 /** Code that stands at a verifier's address stays, so what it counts as evidence is known for good. */

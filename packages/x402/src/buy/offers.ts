@@ -8,11 +8,11 @@ import {
   deskAddress,
   parseAddress,
   parseBaseUnits,
+  parseSmallUint,
   parseUptoExtra,
   parseWorkOrderExtra,
 } from '@opg/protocol'
 import type { PaymentRequirements } from '@x402/core/types'
-import { Contract } from 'ethers'
 import { OfferRefusedError } from './errors.js'
 import type { Judge, Market } from './market.js'
 
@@ -64,12 +64,9 @@ export async function checkUptoOffer(
 ): Promise<UptoOffer> {
   const amount = checkParties(requirements, market)
   const { adapter, facilitatorAddress, offer } = reading(() => parseUptoExtra(requirements.extra))
-  expect('extra.adapter', adapter, market.uptoAdapter ?? 'one that is known here: give the option uptoAdapter')
   checkShares(offer.terms)
   checkWindow('extra.offer.claimWindow', offer.claimWindow, maxLockSeconds)
-  const contract = new Contract(adapter, ['function DESK_INIT_CODE_HASH() view returns (bytes32)'], market.provider)
-  const initCodeHash = String(await contract.getFunction('DESK_INIT_CODE_HASH')())
-  const desk = deskAddress({ adapter, initCodeHash: `0x${initCodeHash.slice(2)}`, offer })
+  const desk = deskAddress({ adapter, initCodeHash: await market.desksOf(adapter), offer })
   expect('extra.facilitatorAddress', facilitatorAddress, desk)
   const judge = await market.judge(offer.terms)
   if (judge.vouchers) {
@@ -88,6 +85,7 @@ function checkParties(requirements: PaymentRequirements, { network, escrow }: Ma
   return reading(() => {
     expect('asset', parseAddress(requirements.asset, 'asset'), escrow.token)
     expect('payTo', parseAddress(requirements.payTo, 'payTo'), escrow.escrow)
+    parseSmallUint(32)(requirements.maxTimeoutSeconds, 'maxTimeoutSeconds')
     return parseBaseUnits(requirements.amount, 'amount')
   })
 }

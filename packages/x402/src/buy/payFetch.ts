@@ -49,7 +49,7 @@ const PAYMENT_HEADERS = ['payment-signature', 'x-payment']
 export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch {
   const { fetch = globalThis.fetch, attempts = 4, backoffMs = 250, maxAnswerBytes = 2 ** 24 } = options
   const account = openAccount(signer, options)
-  const client = new x402Client((_version, offers) => preferred(offers))
+  const client = new x402Client()
   client.setSpendControls(false) // the limits of this package are asked instead: they last
   client.register('eip155:*', workOrderScheme(account.purse)).register('eip155:*', uptoScheme(account.purse))
   const http = new x402HTTPClient(client)
@@ -65,7 +65,6 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
     const first = await fetch(request.url, sendable(request, context))
     if (first.status !== 402) return first
     const offered = await offerOf(first, request)
-    if (!offered.accepts.some(({ scheme }) => SCHEMES.includes(scheme))) throw unsupported(offered)
     const paid = await pay(request, { context, offered })
     if (paid.status === 'done') return paid.response
     // The order behind the payment was over, by the seller's own word. Once more under a new one, and never again.
@@ -82,8 +81,10 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
     }
     const text = await response.text()
     try {
-      return http.getPaymentRequiredResponse((name) => response.headers.get(name), jsonOf(text))
+      const required = http.getPaymentRequiredResponse((name) => response.headers.get(name), jsonOf(text))
+      return { ...required, accepts: [preferred(required)] }
     } catch (cause) {
+      if (cause instanceof OfferRefusedError) throw cause
       const expected = 'an offer of x402'
       throw new OfferRefusedError({ field: 'PAYMENT-REQUIRED header', expected, found: 'none', cause })
     }
@@ -101,7 +102,7 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
     try {
       const payload = await withContext(context, () => client.createPaymentPayload(offered))
       const { payment } = context
-      if (payment === undefined) throw unsupported(offered)
+      if (payment === undefined) throw unsupported(offered.accepts)
       const headers = http.encodePaymentSignatureHeader(payload)
       const send = (): Promise<Response> =>
         fetch(request.url, { ...sendable(request, context, headers), redirect: 'manual' })
@@ -120,17 +121,18 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
   })
 }
 
-function unsupported({ accepts }: PaymentRequired): OfferRefusedError {
-  const found = accepts.map(({ scheme }) => scheme).join(', ') || 'none'
-  return new OfferRefusedError({ field: 'scheme', expected: SCHEMES.join(' or '), found })
+/** Sessions first: they cost the seller no transaction for each request. */
+function preferred({ accepts }: PaymentRequired): PaymentRequirements {
+  for (const scheme of SCHEMES) {
+    const found = accepts.find((offer) => offer.scheme === scheme && /^eip155:\d+$/.test(offer.network))
+    if (found !== undefined) return found
+  }
+  throw unsupported(accepts)
 }
 
-/** Sessions first: they cost the seller no transaction for each request. */
-function preferred(offers: PaymentRequirements[]): PaymentRequirements {
-  const [first] = offers
-  const found = offers.find(({ scheme }) => scheme === SCHEMES[0]) ?? first
-  if (found !== undefined) return found
-  throw new OfferRefusedError({ field: 'accepts', expected: 'one offer at least', found: 'none' })
+function unsupported(accepts: readonly PaymentRequirements[]): OfferRefusedError {
+  const found = accepts.map(({ scheme, network }) => `${scheme} on ${network}`).join(', ') || 'none'
+  return new OfferRefusedError({ field: 'scheme', expected: `${SCHEMES.join(' or ')} on eip155:<chain id>`, found })
 }
 
 function sendable(request: Request, { body, signal }: RequestContext, extra: Record<string, string> = {}): RequestInit {
@@ -146,7 +148,8 @@ function sendable(request: Request, { body, signal }: RequestContext, extra: Rec
     redirect,
     credentials,
     referrerPolicy,
-    ...(body.length === 0 ? {} : { body: new Uint8Array(body) }),
+    // A Blob can be sent again where a redirect asks for it; undici gives the memory of bytes away.
+    ...(body.length === 0 ? {} : { body: new Blob([new Uint8Array(body)]) }),
   }
 }
 

@@ -20,10 +20,10 @@ export function isPassing(reason: string): boolean {
   return PASSING.includes(normal(reason))
 }
 
-/** Why a payment was refused, by the seller's headers or its body. Uses the body up. */
+/** Why a payment was refused, by the seller's body, which may tell more, or its headers. Uses the body up. */
 export async function reasonIn(response: Response): Promise<string> {
   const text = await response.text().catch(() => '')
-  return headerReason(response.headers) ?? bodyReason(text) ?? `status ${String(response.status)}`
+  return bodyReason(text) ?? headerReason(response.headers) ?? `status ${String(response.status)}`
 }
 
 function headerReason(headers: Headers): string | undefined {

@@ -14,6 +14,8 @@ export type Paid =
 interface Later {
   readonly status: 'later'
   readonly cause: unknown
+  /** What the seller asks to wait, in milliseconds. */
+  readonly afterMs: number
 }
 
 export interface SendOptions extends Omit<AnswerOptions, 'host'> {
@@ -22,6 +24,7 @@ export interface SendOptions extends Omit<AnswerOptions, 'host'> {
   readonly backoffMs: number
 }
 
+const MAX_WAIT_MS = 10_000
 const LATER = [409, 425, 429, 502, 503, 504]
 
 /**
@@ -37,7 +40,8 @@ export async function sendPaid(send: () => Promise<Response>, options: SendOptio
     if (attempt >= attempts) {
       throw new PaymentUncertainError({ host: context.host, attempts: attempt, cause: tried.cause })
     }
-    await sleep(backoffMs * 2 ** (attempt - 1), undefined, { signal: context.signal })
+    const waitMs = Math.min(Math.max(backoffMs * 2 ** (attempt - 1), tried.afterMs), MAX_WAIT_MS)
+    await sleep(waitMs, undefined, { signal: context.signal })
   }
 }
 
@@ -47,7 +51,7 @@ async function sendOnce(send: () => Promise<Response>, options: SendOptions): Pr
   } catch (error) {
     if (!(error instanceof WireError)) throw error
     options.context.signal.throwIfAborted()
-    return { status: 'later', cause: error.cause }
+    return { status: 'later', cause: error.cause, afterMs: 0 }
   }
 }
 
@@ -63,14 +67,16 @@ async function judge(response: Response, options: SendOptions): Promise<Paid | L
     // Wherever it leads, this payment was for here.
     throw new AnswerRefusedError({ host, field: 'status', expected: 'no redirect', found: String(status) })
   }
-  if (LATER.includes(status)) return { status: 'later', cause: `status ${String(status)}, ${await reasonIn(response)}` }
-  if (status !== 402) {
+  if (status !== 402 && !LATER.includes(status)) {
     await payment.refuse() // the seller's own error: nothing is charged for it, as far as it says
     payment.end()
     return { status: 'done', response }
   }
   const reason = await reasonIn(response)
-  if (isPassing(reason)) return { status: 'later', cause: reason }
+  if (status !== 402 || isPassing(reason)) {
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    return { status: 'later', cause: reason, afterMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0 }
+  }
   await payment.refuse()
   payment.end()
   if (isEndOfOrder(reason) && payment.retire()) return { status: 'order-over', reason }

@@ -5,7 +5,10 @@ import {
   type SignedReceipt,
   UPTO_PROXY,
   type UptoAuthorization,
+  ZERO_BYTES32,
   domainSeparator,
+  requestHash,
+  requestId,
   toWire,
   uptoOrder,
 } from '@opg/protocol'
@@ -59,7 +62,7 @@ export async function payUpto(
     amount: offer.amount,
     spender: UPTO_PROXY,
     nonce: wallet.nextNonce(),
-    deadline: BigInt(now + Math.floor(seconds)),
+    deadline: BigInt(now + seconds),
     to: escrow.escrow,
     facilitator: offer.desk,
     validAfter: BigInt(now - CLOCK_SKEW_SECONDS),
@@ -84,7 +87,11 @@ export async function payUpto(
     payment: {
       needsReceipt: false, // stock sellers know no receipts; a facilitator's word is no more than the seller's
       accept: (signed, hash) => {
-        checkReceipt(signed, { ...evidence, orderId, amount, hash })
+        const request = { orderId, node: terms.node, index: 0n, maxFee: amount, expiresAt: Number(deadline) }
+        // Number 0 of the order, which nobody signed. A seller that has only a parsed body cannot hash its bytes.
+        const hashes = [requestHash(context.path, context.body), ZERO_BYTES32]
+        const requestIds = hashes.map((requestHash) => requestId({ ...request, requestHash }))
+        checkReceipt(signed, { ...evidence, orderId, amount, hash, requestIds })
         return Promise.resolve()
       },
       refuse: () => Promise.resolve(),
@@ -103,13 +110,16 @@ function checkReceipt(
     readonly orderId: Hex
     readonly amount: bigint
     readonly hash: Hex
+    readonly requestIds: readonly Hex[]
   },
 ): void {
   const { receipt } = signed
-  const isWrong = (field: string, found: string, wanted: string): void => {
-    if (found !== wanted) throw new ReceiptInvalidError({ field: `receipt.${field}`, expected: wanted, found })
+  const check = (field: 'orderId' | 'requestId' | 'responseHash', wanted: readonly string[]): void => {
+    const found = receipt[field]
+    if (wanted.includes(found)) return
+    throw new ReceiptInvalidError({ field: `receipt.${field}`, expected: wanted.join(' or '), found })
   }
-  isWrong('orderId', receipt.orderId, expected.orderId)
+  check('orderId', [expected.orderId])
   if (!isSignedBy(signed, expected)) {
     throw new ReceiptInvalidError({
       field: 'signature',
@@ -117,7 +127,8 @@ function checkReceipt(
       found: 'another',
     })
   }
-  isWrong('responseHash', receipt.responseHash, expected.hash)
+  check('requestId', expected.requestIds)
+  check('responseHash', [expected.hash])
   if (receipt.cumulativeFee > expected.amount) {
     throw new FraudFoundError({ kind: 'over-amount', receipt: signed })
   }

@@ -96,13 +96,19 @@ export class WorkOrders {
         orders += await this.#renew(slot, { offer, context })
         continue
       }
-      const result = await tab.requests.sign({ path, body, maxFee: offer.amount })
-      if (result.status === 'refused') {
+      const end = this.#begin(tab)
+      try {
+        const result = await tab.requests.sign({ path, body, maxFee: offer.amount })
+        if (result.status === 'prepared') {
+          const { call } = result
+          return { payload: payloadOf(tab, call), payment: this.#paymentOf({ slot, tab, call, end }) }
+        }
         drop(slot, tab)
-        continue
+        end()
+      } catch (error) {
+        end()
+        throw error
       }
-      tab.running++
-      return { payload: payloadOf(tab, result.call), payment: this.#paymentOf({ slot, tab, call: result.call }) }
     }
     throw new HostBlockedError({ host, reason: 'its orders were used up as fast as they were made' })
   }
@@ -208,9 +214,13 @@ export class WorkOrders {
     return tab
   }
 
-  #paymentOf(input: { readonly slot: Slot; readonly tab: Tab; readonly call: PreparedCall }): Payment {
-    const { slot, tab, call } = input
-    let hasEnded = false
+  #paymentOf(input: {
+    readonly slot: Slot
+    readonly tab: Tab
+    readonly call: PreparedCall
+    readonly end: () => void
+  }): Payment {
+    const { slot, tab, call, end } = input
     return {
       needsReceipt: true,
       accept: async (receipt, hash) => {
@@ -222,14 +232,21 @@ export class WorkOrders {
         drop(slot, tab)
         return true
       },
-      end: () => {
-        if (hasEnded) return
-        hasEnded = true
-        tab.running--
-        const waiting = this.#waiting
-        this.#waiting = []
-        for (const wake of waiting) wake()
-      },
+      end,
+    }
+  }
+
+  /** A call begins that reserves something; what it returns ends it, once. */
+  #begin(tab: Tab): () => void {
+    tab.running++
+    let hasEnded = false
+    return () => {
+      if (hasEnded) return
+      hasEnded = true
+      tab.running--
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const wake of waiting) wake()
     }
   }
 

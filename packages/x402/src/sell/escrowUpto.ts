@@ -1,5 +1,13 @@
 import { UptoAdapter__factory, deploymentOf, type Deployment } from '@opg/bindings'
-import { SILENT, connectProvider, openEscrowReader, type Clock, type Logger, type RandomBytes, type Sleep } from '@opg/node'
+import {
+  SILENT,
+  connectProvider,
+  openEscrowReader,
+  type Clock,
+  type Logger,
+  type RandomBytes,
+  type Sleep,
+} from '@opg/node'
 import {
   MAX_CLAIM_WINDOW_SECONDS,
   ZERO_ADDRESS,
@@ -13,7 +21,7 @@ import {
   type Terms,
 } from '@opg/protocol'
 import { HTTPFacilitatorClient, x402ResourceServer, type FacilitatorClient, type RouteConfig } from '@x402/core/server'
-import type { Price, SchemeNetworkServer } from '@x402/core/types'
+import type { PaymentPayload, Price, SchemeNetworkServer } from '@x402/core/types'
 import type { JsonRpcProvider } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -61,6 +69,8 @@ export interface EscrowUpto extends SchemeNetworkServer {
   readonly resourceServer: x402ResourceServer
   /** A route for the stock middleware, at most so dear: `"0.01 OPG"`. */
   route(price: Price, options?: Omit<RouteConfig, 'accepts'> & { readonly maxTimeoutSeconds?: number }): RouteConfig
+  /** How long the answer to a payment may take from now on, in milliseconds; 0 where nothing is locked for it. */
+  remainingMs(payment: PaymentPayload): number
   /** Orders that the facilitator still has to take, and those that are locked now. */
   readonly outboxSize: number
   /** Ends the connections. What waits in a file is taken up by the next process. */
@@ -71,6 +81,7 @@ export const DEFAULT_SALE_LIMITS: SaleLimits = {
   lockTimeoutMs: 30_000,
   confirmTimeoutMs: 15_000,
   captureWaitMs: 5_000,
+  answerTimeoutMs: 600_000,
   claimMarginMs: 60_000,
 }
 const DEFAULT_CLAIM_WINDOW_SECONDS = 3_600
@@ -141,6 +152,7 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
         ...(maxTimeoutSeconds === undefined ? {} : { maxTimeoutSeconds }),
       },
     }),
+    remainingMs: (payment) => sales.remainingMs(payment),
     get outboxSize() {
       return outbox.size
     },

@@ -47,7 +47,9 @@ export async function askFacilitator(
     if (error instanceof SettleError) {
       // An error of the server says nothing; one of the caller is an answer.
       const { errorReason: reason = 'facilitator_failed', errorMessage: message = error.message } = error
-      return error.statusCode >= 500 ? unknown(reason, message) : declined({ errorReason: reason, errorMessage: message })
+      return error.statusCode >= 500
+        ? unknown(reason, message)
+        : declined({ errorReason: reason, errorMessage: message })
     }
     if (UNSENT_CODES.includes(causeCode(error))) {
       return { status: 'unsent', reason: 'facilitator_unreachable', message: 'The facilitator could not be reached.' }

@@ -1,8 +1,12 @@
-import { InvalidInputError, parseBaseUnits } from '@opg/protocol'
+import { InvalidInputError, parseUint } from '@opg/protocol'
 import { SETTLEMENT_OVERRIDES_HEADER } from '@x402/core/server'
 
 /** What an answer costs, or why that cannot be told. */
-export type Fee = { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
+export type Fee =
+  { readonly status: 'fee'; readonly fee: bigint } | { readonly status: 'unusable'; readonly message: string }
+
+// As wide as what a handler may compute: above the cap it is the cap.
+const asked = parseUint(256)
 
 /**
  * The fee of an answer: what the handler asked for by `setSettlementOverrides`, the cap where it asked for nothing or
@@ -22,7 +26,7 @@ export function feeOf(input: {
   )?.[1]
   try {
     if (header !== undefined) refuseUnusable(header)
-    const fee = parseBaseUnits(amount, 'settlement override')
+    const fee = asked(amount, 'settlement override')
     return { status: 'fee', fee: fee < cap ? fee : cap }
   } catch (error) {
     if (error instanceof InvalidInputError || error instanceof SyntaxError) {

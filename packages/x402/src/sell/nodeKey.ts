@@ -39,11 +39,7 @@ export function signWith(
   return async (name, value) => {
     const { domain, types, message } = typedData({ chainId, escrow }, { name, value })
     const { name: domainName, version = '', verifyingContract } = domain
-    const signed = await signer.signTypedData(
-      { name: domainName, version, chainId, verifyingContract },
-      types,
-      message,
-    )
+    const signed = await signer.signTypedData({ name: domainName, version, chainId, verifyingContract }, types, message)
     const signature = serialized(signed)
     const found = recoverSigner(structDigest(separator, { name, value }), signature)
     if (found !== offer.terms.node) {

@@ -80,10 +80,7 @@ export async function release(
   orderId: Hex,
   key: { readonly offered: Offered; readonly sign: SignStruct },
 ): Promise<CaptureStep> {
-  return await captureOf(
-    { orderId, cumulativeFee: 0n, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true },
-    key,
-  )
+  return await captureOf({ orderId, cumulativeFee: 0n, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true }, key)
 }
 
 async function captureOf(

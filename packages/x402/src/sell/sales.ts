@@ -32,17 +32,34 @@ export interface SaleLimits {
   readonly confirmTimeoutMs: number
   /** For the facilitator to take a capture, before the answer leaves with the capture still in the outbox. */
   readonly captureWaitMs: number
+  /**
+   * For the handler. A stock server does not say that its handler hung, or that its answer broke: then the order is given
+   * back, and an answer that comes all the same is refused.
+   */
+  readonly answerTimeoutMs: number
   /** What must be left until `claimBy` for a capture to be worth an answer. */
   readonly claimMarginMs: number
 }
 
+/** The longest that a timer of Node.js takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+/** A stream is cut off so long before its capture would come too late. */
+const CAPTURE_SPARE_MS = 5_000
 /** Orders that are remembered before those whose time is over are looked for. */
 const CLEAR_OUT_FROM = 1_000
+
+interface OpenSale {
+  readonly sale: Sale
+  /** Milliseconds since 1970. */
+  readonly until: number
+  readonly timer: NodeJS.Timeout
+  isLate: boolean
+}
 
 /** Locks, captures and releases the orders of one offer. */
 export class Sales {
   readonly #options: SalesOptions
-  readonly #open = new WeakMap<PaymentPayload, Sale>()
+  readonly #open = new WeakMap<PaymentPayload, OpenSale>()
   /** Orders that this process tries or tried to lock, with their `claimBy`: each is for one attempt. */
   readonly #tried = new Map<Hex, number>()
   #clearOutAt = CLEAR_OUT_FROM
@@ -71,7 +88,7 @@ export class Sales {
       const { limits, now, sleep, reader } = this.#options
       const confirmed = await confirmOpen(reader, sale, { timeoutMs: limits.confirmTimeoutMs, now, sleep })
       if (confirmed.status === 'refused') return await this.#giveUp(sale, { ...confirmed, status: 'unknown' })
-      this.#open.set(payment, sale)
+      this.#await(payment, sale)
       return this.#answer(sale, { transaction: told.transaction, amount: bid.order.amount, state: 'locked' })
     } catch (error) {
       if (!isLockPossible) this.#tried.delete(bid.orderId)
@@ -81,7 +98,13 @@ export class Sales {
 
   /** The order that was locked for this payment and is neither captured nor released. */
   saleOf(payment: PaymentPayload): Sale | undefined {
-    return this.#open.get(payment)
+    const open = this.#open.get(payment)
+    return open?.isLate === false ? open.sale : undefined
+  }
+
+  /** How long the answer to a payment may take from now on, with time left to capture it. */
+  remainingMs(payment: PaymentPayload): number {
+    return Math.max(0, (this.#open.get(payment)?.until ?? 0) - CAPTURE_SPARE_MS - this.#options.now())
   }
 
   /**
@@ -94,7 +117,7 @@ export class Sales {
     const sale = this.#take(payment)
     if (now() >= sale.order.claimBy * 1_000 - limits.claimMarginMs) {
       await this.#release(sale)
-      throw new SaleRefusedError('order_expired', 'The answer took until the order ended. Nothing was charged.')
+      throw tooLate()
     }
     const { receipt, step } = await this.#conclude(sale, { ...delivery, timestamp: Math.floor(now() / 1_000) })
     const requirements = { ...sale.requirements, amount: delivery.fee.toString() }
@@ -179,13 +202,32 @@ export class Sales {
     return await askFacilitator(facilitator, asked)
   }
 
+  /** From now on there is an answer to wait for. */
+  #await(payment: PaymentPayload, sale: Sale): void {
+    const { now, limits, logger } = this.#options
+    const until = Math.min(now() + limits.answerTimeoutMs, sale.order.claimBy * 1_000 - limits.claimMarginMs)
+    const giveUp = (): void => {
+      open.isLate = true
+      logger.warn({ orderId: sale.orderId }, 'no answer came in time, and the order is given back')
+      this.#release(sale).catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : 'unknown'
+        logger.error({ orderId: sale.orderId, reason }, 'the release of an order was not kept')
+      })
+    }
+    const timer = setTimeout(giveUp, Math.min(Math.max(0, until - now()), MAX_TIMER_MS)).unref()
+    const open: OpenSale = { sale, until, timer, isLate: false }
+    this.#open.set(payment, open)
+  }
+
   #take(payment: PaymentPayload): Sale {
-    const sale = this.#open.get(payment)
-    if (sale === undefined) {
+    const open = this.#open.get(payment)
+    this.#open.delete(payment)
+    if (open === undefined) {
       throw new SaleRefusedError('lock_missing', 'Nothing is locked for this request, or it was concluded already.')
     }
-    this.#open.delete(payment)
-    return sale
+    clearTimeout(open.timer)
+    if (open.isLate) throw tooLate()
+    return open.sale
   }
 
   #answer(
@@ -202,6 +244,10 @@ export class Sales {
       extra: { opg: { orderId, state } },
     }
   }
+}
+
+function tooLate(): SaleRefusedError {
+  return new SaleRefusedError('answer_too_late', 'The answer took too long. The order was given back: nothing was charged.')
 }
 
 function entryOf({ orderId, order, payment, requirements }: Sale): {

@@ -37,5 +37,8 @@ export function uptoServer(
 
 function checkPayTo(payTo: string, escrow: Address): void {
   if (payTo.trim() === '' || payTo.toLowerCase() === escrow.toLowerCase()) return
-  throw new SellerSettingError('payTo', { expected: `empty, or the escrow, ${escrow}, which pays the node`, found: payTo })
+  throw new SellerSettingError('payTo', {
+    expected: `empty, or the escrow, ${escrow}, which pays the node`,
+    found: payTo,
+  })
 }

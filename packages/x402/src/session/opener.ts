@@ -10,7 +10,7 @@ import {
 } from '@opg/protocol'
 import type { FacilitatorClient } from '@x402/core/server'
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
-import type { Signer, SigningKey } from 'ethers'
+import { type Signer, type SigningKey, solidityPackedKeccak256 } from 'ethers'
 
 /** An order that its payer signed and nobody has opened yet. */
 export interface OpeningWish {
@@ -57,10 +57,9 @@ export function facilitatorOpener(
   },
 ): OrderOpener {
   const { nodeKey, separator } = options
-  return async ({ orderId, payload, requirements }) => {
-    // A session's order has one attempt, the same for all processes of the node: replays of its requests are told by
-    // their index.
-    const attempt = orderId
+  return async ({ orderId, terms, payload, requirements }) => {
+    // All processes of a node make the same attempt: which request of the session was answered is for the books to say.
+    const attempt = asHex(solidityPackedKeccak256(['address', 'bytes32'], [terms.node, orderId]))
     const digest = structDigest(separator, { name: 'LockAttempt', value: { orderId, attempt } })
     const step = toWire({ phase: 'lock', attempt, signature: asHex(nodeKey.sign(digest).serialized) })
     const payment = { ...payload, payload: { ...payload.payload, [SELLER_MEMBER]: step } }

@@ -1,47 +1,338 @@
-import { responseHash, recoverSigner, receiptDigest } from '@opg/protocol'
-import { paymentMiddleware, setSettlementOverrides } from '@x402/express'
-import express, { type RequestHandler } from 'express'
+import {
+  UPTO_PROXY,
+  parseUptoExtra,
+  receiptDigest,
+  recoverSigner,
+  requestHash,
+  requestId,
+  responseHash,
+} from '@opg/protocol'
+import { setSettlementOverrides } from '@x402/express'
+import type { RequestHandler } from 'express'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { honestStatus, type EscrowUptoOptions } from '../../src/index.js'
-import { OPG, SellWorld, settled } from './support/world.js'
+import { answer, openShop } from './support/shop.js'
+import { OPG, SellWorld, paymentRequired, refusal, settled, until } from './support/world.js'
+
+const CAP = OPG / 20n
+const POST = { method: 'POST' } as const
 
 describe('selling with express', () => {
   let world: SellWorld
   beforeAll(async () => {
     world = await SellWorld.start()
   })
-  afterEach(() => world.stopSellers())
+  afterEach(async () => {
+    await world.untilAllClosed()
+    await world.stopSellers()
+  })
   afterAll(() => world.stop())
 
-  async function shop(handler: RequestHandler, options: Partial<EscrowUptoOptions> = {}): Promise<string> {
-    const seller = await world.seller(options)
-    const app = express()
-    app.use(paymentMiddleware({ 'POST /answer': seller.route('0.05 OPG') }, seller.resourceServer))
-    app.use(honestStatus({ timeoutMs: 3_000 }))
-    app.post('/answer', handler)
-    return `${await world.serve(app)}/answer`
-  }
+  it('publishes an offer that binds the seller by two addresses, the same every time', async () => {
+    const { url, seller } = await openShop(world)
+    const [first, second] = [
+      await paymentRequired(await fetch(url, POST)),
+      await paymentRequired(await fetch(url, POST)),
+    ]
+    expect(second).toEqual(first)
+    const [requirements] = first.accepts
+    const { escrow, token, uptoAdapter } = world.devnet.deployment
+    expect(requirements).toMatchObject({ scheme: 'upto', asset: token, payTo: escrow, amount: CAP.toString() })
+    const { terms, claimWindow } = seller.offered.offer
+    const desk = await world.devnet.contracts.uptoAdapter.deskOf(terms, claimWindow)
+    const extra = parseUptoExtra(requirements?.extra)
+    expect(extra).toMatchObject({ facilitatorAddress: desk, adapter: uptoAdapter, paymentFlow: 'escrow' })
+    expect(terms.node).toBe(world.node.address)
+  })
 
   it('takes the fee from an unmodified client, returns the rest and gives a receipt', async () => {
-    const url = await shop((_request, response) => {
-      setSettlementOverrides(response, { amount: (OPG / 100n).toString() })
+    const fee = OPG / 100n
+    const { url, seller } = await openShop(world, (_request, response) => {
+      setSettlementOverrides(response, { amount: fee.toString() })
       response.json({ answer: 42 })
     })
-    const before = { payer: await world.balance('payer'), earned: await world.earned() }
+    const before = await world.money()
 
-    const response = await world.payFetch(url, { method: 'POST' })
+    const response = await world.payFetch(url, POST)
     const body = await response.text()
 
-    expect(response.status, body).toBe(200)
+    expect(response.status).toBe(200)
     expect(body).toBe('{"answer":42}')
     const { response: paid, opg } = settled(response)
-    expect(paid).toMatchObject({ success: true, amount: (OPG / 100n).toString(), payer: world.payer.address })
-    const { receipt, signature } = opg.receipt ?? expect.fail('no receipt')
-    expect(receipt).toMatchObject({ orderId: opg.orderId, seq: 0n, fee: OPG / 100n, cumulativeFee: OPG / 100n })
+    expect(paid).toMatchObject({ success: true, amount: fee.toString(), payer: world.payer.address })
+    const { receipt, signature, signer } = opg.receipt ?? expect.fail('no receipt')
+    expect(recoverSigner(receiptDigest(seller.offered.separator, receipt), signature)).toBe(world.node.address)
+    expect(signer).toEqual({ kind: 'ecdsa' })
+    const { orderId } = opg
+    expect(receipt).toMatchObject({ orderId, node: world.node.address, seq: 0n, fee, cumulativeFee: fee })
     expect(receipt.responseHash).toBe(responseHash(Buffer.from(body)))
-    void before
-    void recoverSigner
-    void receiptDigest
-    void signature
+    await world.untilPaid(before, fee)
+    expect(await world.order(orderId)).toBe('closed')
+    expect(seller.outboxSize).toBe(0)
+  })
+
+  it('names the request in the receipt: path, body and what the payer signed', async () => {
+    const { url, seller } = await openShop(world)
+    const payment = await world.sign(url, POST)
+    const { opg } = settled(await world.send(url, payment, POST))
+    const { permit2Authorization: signed } = payment.payload as {
+      permit2Authorization: { deadline: string; spender: string }
+    }
+    expect(signed.spender).toBe(UPTO_PROXY)
+    const expected = requestId({
+      orderId: opg.orderId,
+      node: seller.offered.offer.terms.node,
+      index: 0n,
+      requestHash: requestHash('/answer', new Uint8Array()),
+      maxFee: CAP,
+      expiresAt: Number(signed.deadline),
+    })
+    expect(opg.receipt?.receipt.requestId).toBe(expected)
+  })
+
+  it.each([
+    ['nothing, which is the cap', undefined, CAP],
+    ['half of the cap', '50%', CAP / 2n],
+    ['a fee above the cap', (10n * CAP).toString(), CAP],
+    ['150 per cent of the cap', '150%', CAP],
+  ])('charges a handler that asks for %s', async (_what, amount, fee) => {
+    const { url } = await openShop(world, (_request, response) => {
+      if (amount !== undefined) setSettlementOverrides(response, { amount })
+      response.json({ answer: 42 })
+    })
+    const before = await world.money()
+    const response = await world.payFetch(url, POST)
+    expect(response.status).toBe(200)
+    expect(settled(response).response.amount).toBe(fee.toString())
+    await world.untilPaid(before, fee)
+  })
+
+  it('lets a handler give its answer away', async () => {
+    const { url } = await openShop(world, (_request, response) => {
+      setSettlementOverrides(response, { amount: '0' })
+      response.json({ answer: 42 })
+    })
+    const before = await world.money()
+    const response = await world.payFetch(url, POST)
+    expect(response.status).toBe(200)
+    expect(settled(response).opg.receipt?.receipt.fee).toBe(0n)
+    await world.untilGivenBack(before)
+  })
+
+  it.each(['-5', 'all of it', '$0.01', '1.5'])('gives all back where a handler asks for %s', async (amount) => {
+    const { url } = await openShop(world, (_request, response) => {
+      setSettlementOverrides(response, { amount })
+      response.json({ answer: 42 })
+    })
+    const before = await world.money()
+    const response = await world.payFetch(url, POST)
+    expect(response.status).toBe(402)
+    expect(await response.text()).not.toContain('42')
+    expect(refusal(response)).toBe('fee_unusable')
+    await world.untilGivenBack(before)
+  })
+
+  describe('whose handler fails', () => {
+    const failures: readonly [string, RequestHandler, number | 'broken'][] = [
+      [
+        'throws',
+        () => {
+          throw new Error('by the handler')
+        },
+        500,
+      ],
+      ['rejects', () => Promise.reject(new Error('by the handler')), 500],
+      [
+        'calls next with an error',
+        (_request, _response, next) => {
+          next(new Error('by the handler'))
+        },
+        500,
+      ],
+      [
+        'answers 500 by status',
+        (_request, response) => {
+          response.status(500).json({ error: 'by the handler' })
+        },
+        500,
+      ],
+      [
+        'answers 500 by writeHead',
+        (_request, response) => {
+          response.writeHead(500, { 'content-type': 'text/plain' }).end('by the handler')
+        },
+        500,
+      ],
+      [
+        'answers 503 by sendStatus',
+        (_request, response) => {
+          response.sendStatus(503)
+        },
+        503,
+      ],
+      [
+        'writes and then throws',
+        (_request, response) => {
+          response.write('half an answer')
+          throw new Error('by the handler')
+        },
+        500,
+      ],
+      [
+        'destroys the response',
+        (_request, response) => {
+          response.destroy()
+        },
+        'broken',
+      ],
+    ]
+
+    it.each(failures)('%s: gives the whole order back', async (_what, handler, status) => {
+      const shop = await openShop(world, handler)
+      const [before, opened] = [await world.money(), await world.opened()]
+      const answered = world.payFetch(shop.url, POST)
+      if (status === 'broken') await expect(answered).rejects.toThrow()
+      else {
+        const response = await answered
+        expect(response.status).toBe(status)
+        expect(settled(response)).toMatchObject({ response: { success: true, amount: '0' } })
+        expect(settled(response).opg.receipt).toBeUndefined()
+      }
+      expect(shop.runs).toBe(1)
+      expect(await world.opened()).toBe(opened + 1)
+      await world.untilGivenBack(before)
+      expect(shop.seller.outboxSize).toBe(0)
+    })
+  })
+
+  describe('whose handler hangs', () => {
+    it('gives the order back once its time is over, while the client still waits', async () => {
+      const shop = await openShop(world, () => undefined, { limits: { answerTimeoutMs: 300 } })
+      const before = await world.money()
+      const abort = new AbortController()
+      const answered = world.send(shop.url, await world.sign(shop.url, POST), { ...POST, signal: abort.signal })
+      await until(() => shop.runs === 1, 'the handler runs')
+      await world.untilGivenBack(before)
+      abort.abort()
+      await expect(answered).rejects.toThrow()
+      expect(shop.seller.outboxSize).toBe(0)
+    })
+
+    it('and answers after all: too late, and nothing is charged', async () => {
+      const before = await world.money()
+      const shop = await openShop(
+        world,
+        async (_request, response) => {
+          await world.untilGivenBack(before)
+          response.json({ answer: 42 })
+        },
+        { limits: { answerTimeoutMs: 300 } },
+      )
+      const response = await world.payFetch(shop.url, POST)
+      expect(response.status).toBe(402)
+      expect(await response.text()).not.toContain('42')
+      expect(refusal(response)).toBe('answer_too_late')
+      await world.untilGivenBack(before)
+    })
+  })
+
+  describe('whose client aborts', () => {
+    it('before the lock: nothing is computed, and the money returns', async () => {
+      const shop = await openShop(world)
+      const payment = await world.sign(shop.url, POST)
+      const before = await world.money()
+      const opened = await world.opened()
+      world.line.moods.lock = 'held'
+      const asked = world.line.asked.length
+      const abort = new AbortController()
+      const answered = world.send(shop.url, payment, { ...POST, signal: abort.signal })
+      await until(() => world.line.asked.length > asked, 'the lock was asked for')
+      abort.abort()
+      await expect(answered).rejects.toThrow()
+      world.line.moods.lock = 'well'
+      await until(async () => (await world.opened()) === opened + 1, 'the order is open')
+      await world.untilGivenBack(before)
+      expect(shop.runs).toBe(0)
+    })
+
+    it('while the handler runs: what was computed is paid, once', async () => {
+      let started = false
+      const gate = { open: false }
+      const shop = await openShop(world, async (_request, response) => {
+        started = true
+        while (!gate.open) await wait(10)
+        setSettlementOverrides(response, { amount: '1000' })
+        response.json({ answer: 42 })
+      })
+      const before = await world.money()
+      const payment = await world.sign(shop.url, POST)
+      const abort = new AbortController()
+      const answered = world.send(shop.url, payment, { ...POST, signal: abort.signal })
+      await until(() => started, 'the handler runs')
+      abort.abort()
+      await expect(answered).rejects.toThrow()
+      gate.open = true
+      await world.untilPaid(before, 1_000n)
+      expect(shop.runs).toBe(1)
+    })
+
+    it('while the answer arrives: it is paid, once', async () => {
+      const shop = await openShop(world, (_request, response) => {
+        response.send(Buffer.alloc(5_000_000))
+      })
+      const before = await world.money()
+      const response = await world.payFetch(shop.url, POST)
+      await response.body?.cancel()
+      await world.untilPaid(before, CAP)
+      expect(shop.runs).toBe(1)
+    })
+  })
+
+  describe('for one payment one answer', () => {
+    it('whatever is sent again, at once or later, here or at another server of the node', async () => {
+      const [shop, other] = [await openShop(world), await openShop(world)]
+      const before = await world.money()
+      const payment = await world.sign(shop.url, POST)
+      expect((await world.send(shop.url, payment, POST)).status).toBe(200)
+      for (const { url } of [shop, other, shop, other]) {
+        const replay = await world.send(url, payment, POST)
+        expect(replay.status).toBe(402)
+        expect(refusal(replay)).toBe('payment_already_used')
+      }
+      await world.untilPaid(before, CAP)
+      for (const { url } of [shop, other]) {
+        expect(refusal(await world.send(url, payment, POST))).toBe('payment_already_used')
+      }
+      expect([shop.runs, other.runs]).toEqual([1, 0])
+    })
+
+    it('two concurrent requests with one header run once', async () => {
+      const shop = await openShop(world)
+      const before = await world.money()
+      const payment = await world.sign(shop.url, POST)
+      const responses = await Promise.all(Array.from({ length: 4 }, () => world.send(shop.url, payment, POST)))
+      expect(responses.map(({ status }) => status).sort()).toEqual([200, 402, 402, 402])
+      expect(shop.runs).toBe(1)
+      await world.untilPaid(before, CAP)
+    })
+
+    it('two concurrent requests with one header at two servers of the node run once', async () => {
+      const shops = [await openShop(world), await openShop(world)]
+      const before = await world.money()
+      const payment = await world.sign(shops[0]?.url ?? '', POST)
+      const responses = await Promise.all(shops.map(({ url }) => world.send(url, payment, POST)))
+      expect(responses.map(({ status }) => status).sort()).toEqual([200, 402])
+      expect(shops.reduce((sum, { runs }) => sum + runs, 0)).toBe(1)
+      await world.untilPaid(before, CAP)
+    })
+  })
+
+  it('serves many at once, each for its own money', async () => {
+    const shop = await openShop(world, answer)
+    const before = await world.money()
+    const responses = await Promise.all(Array.from({ length: 12 }, () => world.payFetch(shop.url, POST)))
+    expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200))
+    await until(async () => before.payer - (await world.money()).payer === 12n * CAP, 'all is paid')
+    expect(shop.runs).toBe(12)
   })
 })

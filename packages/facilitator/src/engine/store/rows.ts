@@ -49,10 +49,16 @@ export function openingText(opening: Opening): string {
   return JSON.stringify(toWire({ ...opening, approval: opening.approval ?? null }))
 }
 
+/** @throws {InvalidInputError} */
+export function openingOf(json: string): Opening {
+  return readOpening(JSON.parse(json), 'opening')
+}
+
 export function captureText({ orderId, settlement, evidence }: Capture): string {
   return JSON.stringify(toWire({ orderId, settlement, evidence }))
 }
 
+/** @throws {InvalidInputError} */
 export function captureOf(json: string): Capture {
   return readCapture(JSON.parse(json), 'capture')
 }
@@ -62,7 +68,7 @@ export function orderOf(row: Row): StoredOrder {
   const captured = optionalText(row, 'captured')
   return {
     orderId: hex(row, 'order_id'),
-    opening: readOpening(JSON.parse(text(row, 'opening')), 'opening'),
+    opening: openingOf(text(row, 'opening')),
     attempt: hex(row, 'attempt'),
     batchKey: text(row, 'batch_key'),
     tries: integer(row, 'tries'),

@@ -1,6 +1,14 @@
 import { type Devnet, startDevnet } from '@opg/devnet'
 import type { LogFields, Logger, Sleep } from '@opg/operator'
-import { type EscrowInfo, approvePermit2, createWorkOrder, readEscrow, signWorkOrder } from '@opg/payer'
+import {
+  type EscrowInfo,
+  approvePermit2,
+  createWorkOrder,
+  prepareGaslessStart,
+  readEscrow,
+  signGaslessStart,
+  signWorkOrder,
+} from '@opg/payer'
 import {
   type Address,
   type Hex,
@@ -184,6 +192,33 @@ export class EngineWorld {
     const { order, deadline, signature } = await signWorkOrder(payer, prepared)
     const { orderId, terms } = prepared
     return { orderId, terms, order, funding: { kind: 'permit2', deadline, signature } }
+  }
+
+  /** An order of a payer that never approved Permit2, and the approval to be sent along. */
+  async approvedOpening(payer: Wallet): Promise<Opening> {
+    const now = await this.devnet.now()
+    const prepared = createWorkOrder({
+      escrow: this.escrow,
+      terms: this.terms(),
+      payer: payer.address as Address,
+      amount: OPG,
+      nonce: 1n,
+      claimBy: now + 86_400,
+      now,
+    })
+    const start = await prepareGaslessStart(this.devnet.provider, { escrow: this.escrow, work: prepared })
+    const { signed, permit } = await signGaslessStart(payer, start)
+    if (permit === null) throw new TypeError('Permit2 is approved already')
+    const { orderId, terms } = prepared
+    const { order, deadline, signature } = signed
+    const { value, deadline: approvalDeadline, signature: approval } = permit
+    return {
+      orderId,
+      terms,
+      order,
+      funding: { kind: 'permit2', deadline, signature },
+      approval: { value, deadline: approvalDeadline, signature: approval },
+    }
   }
 
   openings(count: number, input: OpeningInput = {}): Promise<readonly Opening[]> {

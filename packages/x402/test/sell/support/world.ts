@@ -14,6 +14,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { expect } from 'vitest'
 import { escrowUpto, type EscrowUpto, type EscrowUptoOptions } from '../../../src/index.js'
 import { startFacilitator, type RunningFacilitator } from './facilitator.js'
 import { startLine, type Line } from './line.js'
@@ -21,6 +22,12 @@ import { startLine, type Line } from './line.js'
 export const OPG = 10n ** 18n
 /** Tests wait so long for what must come, and for nothing else. */
 const PATIENCE_MS = 60_000
+
+export interface Money {
+  readonly payer: bigint
+  readonly held: bigint
+  readonly earned: bigint
+}
 
 /** A chain, a facilitator behind a line that can break, and stock buyers. */
 export class SellWorld {
@@ -125,14 +132,45 @@ export class SellWorld {
     return await fetch(url, { ...init, headers: { ...(init.headers as Record<string, string>), ...headers } })
   }
 
-  async balance(who: 'payer' | 'escrow'): Promise<bigint> {
+  /** Who has what: in base units. */
+  async money(): Promise<Money> {
     const { token, escrow } = this.devnet.contracts
-    return await token.balanceOf(who === 'payer' ? this.payer.address : await escrow.getAddress())
+    const [payer, held, earned] = await Promise.all([
+      token.balanceOf(this.payer.address),
+      token.balanceOf(await escrow.getAddress()),
+      escrow.credits(this.node.address),
+    ])
+    return { payer, held, earned }
   }
 
-  /** What the node can claim. */
-  async earned(): Promise<bigint> {
-    return await this.devnet.contracts.escrow.credits(this.node.address)
+  /** Waits until payers have what they had, and nothing is locked that was not before. */
+  async untilGivenBack(before: Money): Promise<void> {
+    await until(async () => (await this.money()).payer === before.payer, 'the payer has its money back')
+    expect(await this.money()).toEqual(before)
+  }
+
+  /** Waits until one order was captured: the payer paid `fee` and no more, and the node has its part. */
+  async untilPaid(before: Money, fee: bigint): Promise<void> {
+    await until(async () => (await this.money()).earned > before.earned, 'the node was paid')
+    const after = await this.money()
+    expect(before.payer - after.payer).toBe(fee)
+    // A devnet's network takes 500 basis points.
+    expect(after.earned - before.earned).toBe(fee - (fee * 500n) / 10_000n)
+  }
+
+  /** Waits until every order that was ever opened is closed: captured, released or reclaimed. */
+  async untilAllClosed(): Promise<void> {
+    const { escrow } = this.devnet.contracts
+    const events = await escrow.queryFilter(escrow.filters.OrderOpened(), 0)
+    for (const { args } of events) {
+      await until(async () => (await escrow.orders(args.orderId)).closed, `order ${args.orderId} is closed`)
+    }
+  }
+
+  /** Orders that were ever opened. */
+  async opened(): Promise<number> {
+    const { escrow } = this.devnet.contracts
+    return (await escrow.queryFilter(escrow.filters.OrderOpened(), 0)).length
   }
 
   async order(orderId: Hex): Promise<'missing' | 'open' | 'closed'> {

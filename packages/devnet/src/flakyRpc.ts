@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 /** How the RPC answers: rightly, with HTTP 500, with what is no JSON, with a broken line, or not at all. */
 export type RpcMood = 'well' | 'error' | 'garbage' | 'hang-up' | 'silent'
 
+/** An RPC whose line can be broken at any time, for tests. */
 export interface FlakyRpc {
   readonly url: string
   mood: RpcMood
