@@ -19,7 +19,8 @@ contract UptoAdapter is IUptoAdapter {
     /// @inheritdoc IUptoAdapter
     IUptoProxy public constant PROXY = IUptoProxy(0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002);
     /// @inheritdoc IUptoAdapter
-    bytes32 public constant DESK_INIT_CODE_HASH = keccak256(type(UptoDesk).creationCode);
+    // A constant would be computed anew at each use.
+    bytes32 public immutable DESK_INIT_CODE_HASH = keccak256(type(UptoDesk).creationCode);
 
     /// @inheritdoc IUptoAdapter
     address public immutable ESCROW;

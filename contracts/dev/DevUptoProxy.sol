@@ -2,20 +2,21 @@
 pragma solidity 0.8.30;
 
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 
 import {IPermit2} from "../interfaces/IPermit2.sol";
 import {IUptoProxy} from "../interfaces/IUptoProxy.sol";
 
 /// @title DevUptoProxy
 /// @notice A development twin of the x402 upto proxy, after its published interface. Its code is placed at the proxy's
-/// address on local chains, so it has neither immutables nor storage.
-contract DevUptoProxy is IUptoProxy {
+/// address on local chains, so it needs neither its constructor nor immutables. Its guard is in storage, as the proxy's is:
+/// gas that is measured through it is the proxy's, from the second settlement on.
+contract DevUptoProxy is IUptoProxy, ReentrancyGuard {
     error AmountExceedsPermitted();
     error InvalidDestination();
     error InvalidOwner();
     error PaymentTooEarly();
     error Permit2612AmountMismatch();
-    error ReentrancyGuardReentrantCall();
     error UnauthorizedFacilitator();
 
     event Settled();
@@ -25,15 +26,6 @@ contract DevUptoProxy is IUptoProxy {
     bytes32 public constant WITNESS_TYPEHASH = keccak256("Witness(address to,address facilitator,uint256 validAfter)");
     string public constant WITNESS_TYPE_STRING =
         "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)";
-
-    bool private transient _entered;
-
-    modifier nonReentrant() {
-        require(!_entered, ReentrancyGuardReentrantCall());
-        _entered = true;
-        _;
-        _entered = false;
-    }
 
     /// @inheritdoc IUptoProxy
     function settle(

@@ -14,7 +14,8 @@ import {IUptoProxy} from "./IUptoProxy.sol";
 /// its requester, it is a session (`requestHash` zero), amount and nonce are those of the permit, and
 /// `claimBy = deadline + claimWindow`.
 ///
-/// `fund` takes `data = abi.encode(uint32 claimWindow, uint256 validAfter, bytes signature)`.
+/// `fund` takes `data = abi.encode(uint32 claimWindow, uint256 validAfter, bytes signature)`. The first order of an offer
+/// pays for its desk, some 76,000 gas: `gasPerOrder` of a batch that may hold it must do for that too.
 interface IUptoAdapter is IOrderFunder {
     /// @notice Only the escrow asks for funds: anyone else would move a payer's money into it without an order.
     error CallerNotEscrow(address caller);

@@ -38,6 +38,11 @@ const MEANING: Readonly<Record<keyof Figures, string>> = {
   rowSettle: 'one more row in a batch that settles',
   rowClose: 'one more row in a batch that settles, closes and refunds',
   rowSlice: 'one more slice in a call that settles slices of one allocation',
+  uptoSingleFresh: "open by a stock x402 upto payment alone, the payer's Permit2 nonce word fresh",
+  uptoSingleUsed: 'the same, the nonce word used',
+  uptoBatch50Fresh: 'the same in a batch of 50, of 50 payers, nonce words fresh, per order',
+  uptoBatch50Used: 'the same, nonce words used, per order',
+  uptoDesk: 'the desk of an offer, which its first order pays for, once',
   rsaPss2048Exec: 'one RSA-PSS 2048 verification, execution only, modulus cached',
   rsaPss2048ExecOsaka: 'the same on osaka rules',
 }

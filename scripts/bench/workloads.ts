@@ -11,9 +11,10 @@ import type { Devnet } from '@opg/devnet'
 import { id } from 'ethers'
 import { BATCH, type Bench, mined, OPG, prepare, signOrder } from './bench.js'
 import { type RoutedFigures, measureRouted } from './routed.js'
+import { type UptoFigures, measureUpto } from './upto.js'
 
 /** Gas per order, row or inference, as the name says; whole transactions. */
-export interface GasFigures extends RoutedFigures {
+export interface GasFigures extends RoutedFigures, UptoFigures {
   readonly w1Single: number
   readonly w1SingleWithPayout: number
   readonly w1Batch100: number
@@ -39,6 +40,7 @@ export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
   const plain = await run(bench, bench.terms)
   const allShares = await run(bench, bench.allSharesTerms)
   const routed = await measureRouted(bench)
+  const upto = await measureUpto(bench)
   const perInference = (gas: number, inferences: number): number => Math.round(gas / inferences)
   return {
     w1Single: plain.single,
@@ -56,6 +58,7 @@ export async function measureWorkloads(devnet: Devnet): Promise<GasFigures> {
     rowSettle: perInference(plain.later - plain.laterHalf, BATCH / 2),
     rowClose: perInference(plain.close - plain.closeHalf, BATCH / 2),
     ...routed,
+    ...upto,
   }
 }
 

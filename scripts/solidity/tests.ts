@@ -2,15 +2,15 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Figures of gas, and batches that just fit into a block, which hold for the code
+ * Figures of gas, batches that just fit into a block, and hashes of code, which hold for the code
  * that ships only: broken or marked code costs something else.
  */
-const GAS = /\b(gas|limits)\.test\.ts$/
+const SHIPPED = /\b(gas|limits|shipped)\.test\.ts$/
 
 /** The contract tests below `root` that are about what contracts do, not what it costs. */
 export function testFiles(root: string): string[] {
   return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.test.ts') && !GAS.test(path))
+    .filter((path) => path.endsWith('.test.ts') && !SHIPPED.test(path))
     .map((path) => join('test', path))
     .sort()
 }

@@ -1,9 +1,9 @@
 import { loadFixture, time } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
-import { MaxUint256, Signature, keccak256 } from 'ethers'
+import { MaxUint256, Signature, ZeroAddress, keccak256 } from 'ethers'
 import { artifacts, ethers } from 'hardhat'
-import { OPG, PERMIT2_ADDRESS, createPayer, settleRow, settleRows } from '../support/fixture'
-import { CLAIM_WINDOW, GAS_PER_FUNDING, payUpto, uptoFixture } from '../support/upto'
+import { DAY, OPG, PERMIT2_ADDRESS, createPayer, now, settleRow, settleRows } from '../support/fixture'
+import { CLAIM_WINDOW, GAS_PER_FUNDING, UPTO_PROXY, fundingData, payUpto, uptoFixture } from '../support/upto'
 
 describe('UptoAdapter', () => {
   it('opens the order that a stock upto signature and its offer make', async () => {
@@ -155,14 +155,75 @@ describe('UptoAdapter', () => {
       })
     }
 
-    it('is bound by the 90 days of every order (F10)', async () => {
+    for (const [offset, opens] of [
+      [-1n, true],
+      [0n, true],
+      [1n, false],
+    ] as const) {
+      it(`${opens ? 'opens' : 'refuses'} with claimBy at 90 days ${offset < 0n ? '' : '+'}${String(offset)} (F10)`, async () => {
+        const f = await loadFixture(uptoFixture)
+        const at = (await now()) + 10n
+        const { funded } = await payUpto(f, { deadline: at + 90n * DAY - CLAIM_WINDOW + offset })
+        await time.setNextBlockTimestamp(at)
+        const sent = f.escrow.openVia(f.adapter, f.terms, funded)
+        if (opens) await expect(sent).to.emit(f.escrow, 'OrderOpened')
+        else await expect(sent).to.be.revertedWithCustomError(f.escrow, 'ClaimByTooFar')
+      })
+    }
+  })
+
+  context('when the offer leaves no time to claim', () => {
+    it('opens until a second before the signed deadline, which is claimBy too', async () => {
       const f = await loadFixture(uptoFixture)
-      const { funded } = await payUpto(f, { deadline: BigInt(await time.latest()) + 90n * 86_400n })
-      await expect(f.escrow.openVia(f.adapter, f.terms, funded)).to.be.revertedWithCustomError(
+      const facilitator = await f.adapter.deskOf(f.terms, 0n)
+      const [first, second] = [
+        await payUpto(f, { facilitator }, { claimWindow: 0n }),
+        await payUpto(f, { facilitator }, { claimWindow: 0n }),
+      ]
+      expect(first.order.claimBy).to.equal(first.authorization.deadline)
+      await time.setNextBlockTimestamp(first.order.claimBy - 1n)
+      await expect(f.escrow.openVia(f.adapter, f.terms, first.funded)).to.emit(f.escrow, 'OrderOpened')
+      await time.setNextBlockTimestamp(second.order.claimBy)
+      await expect(f.escrow.openVia(f.adapter, f.terms, second.funded)).to.be.revertedWithCustomError(
         f.escrow,
-        'ClaimByTooFar',
+        'OrderExpired',
       )
     })
+  })
+
+  it('takes the largest window that a claimBy can hold', async () => {
+    const f = await loadFixture(uptoFixture)
+    // The window reaches back to the first second of 1970 and one more: a deadline of zero, and of less.
+    const claimBy = (await now()) + DAY
+    const { order, signature } = await payUpto(f)
+    const funded = (claimWindow: bigint) => ({
+      order: { ...order, claimBy },
+      data: fundingData(claimWindow, 0n, signature),
+    })
+    await expect(f.escrow.openVia(f.adapter, f.terms, funded(claimBy)))
+      .to.be.revertedWithCustomError(f.permit2Errors, 'SignatureExpired')
+      .withArgs(0n)
+    await expect(f.escrow.openVia(f.adapter, f.terms, funded(claimBy + 1n)))
+      .to.be.revertedWithCustomError(f.adapter, 'ClaimByTooEarly')
+      .withArgs(claimBy, claimBy + 1n)
+  })
+
+  it('opens routed orders too, whose facilitator the offer names', async () => {
+    const f = await loadFixture(uptoFixture)
+    const terms = { ...f.terms, node: ZeroAddress }
+    const { orderId, funded } = await payUpto(
+      f,
+      { facilitator: await f.adapter.deskOf(terms, CLAIM_WINDOW) },
+      { terms },
+    )
+    await f.escrow.openVia(f.adapter, terms, funded)
+    expect((await f.escrow.orders(orderId)).amount).to.equal(OPG)
+  })
+
+  it('knows its escrow and the proxy', async () => {
+    const f = await loadFixture(uptoFixture)
+    expect(await f.adapter.ESCROW()).to.equal(f.home.escrow)
+    expect(await f.adapter.PROXY()).to.equal(UPTO_PROXY)
   })
 })
 

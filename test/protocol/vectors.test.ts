@@ -1,14 +1,15 @@
-import { loadFixture } from '@nomicfoundation/hardhat-network-helpers'
+import { loadFixture, setBalance, setCode } from '@nomicfoundation/hardhat-network-helpers'
 import { expect } from 'chai'
-import { AbiCoder, ZeroAddress, ZeroHash, concat, keccak256, type Result } from 'ethers'
+import { AbiCoder, MaxUint256, ZeroAddress, ZeroHash, concat, getCreate2Address, keccak256, type Result } from 'ethers'
 import { ethers } from 'hardhat'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { HashHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/HashHarness'
 import type { SharesHarness } from '../../packages/bindings/src/generated/typechain/contracts/dev/mocks/SharesHarness'
-import { deploy, deployFixture, orderIdOf, type Order, type Terms } from '../support/fixture'
+import { PERMIT2_ADDRESS, deploy, deployFixture, orderIdOf, type Order, type Terms } from '../support/fixture'
 import { allocationIdOf, rootOf, sliceIdOf, sliceLeafOf, sliceProofOf, type Holder } from '../support/slices'
 import { permitDigest } from '../support/typedData'
+import { UPTO_PROXY, uptoFixture } from '../support/upto'
 
 type SharesVector = Readonly<
   Record<
@@ -24,6 +25,13 @@ type SharesVector = Readonly<
     string
   >
 >
+
+interface OfferVector {
+  readonly adapter: string
+  readonly offer: { readonly terms: Readonly<Record<keyof Terms, string>>; readonly claimWindow: number }
+  readonly offerHash: string
+  readonly desk: string
+}
 
 /** Amounts are decimal strings: these numbers do not fit JavaScript's. */
 interface Vectors {
@@ -54,6 +62,24 @@ interface Vectors {
     allocationId: string
     sliceIds: readonly string[]
   }[]
+  readonly deskInitCodeHash: string
+  readonly offers: readonly OfferVector[]
+  readonly uptoPayments: readonly (Omit<OfferVector, 'desk'> & {
+    escrow: string
+    payload: {
+      readonly signature: string
+      readonly permit2Authorization: {
+        readonly from: string
+        readonly permitted: { readonly token: string; readonly amount: string }
+        readonly spender: string
+        readonly nonce: string
+        readonly deadline: string
+        readonly witness: { readonly to: string; readonly facilitator: string; readonly validAfter: string }
+      }
+    }
+    order: Vectors['orders'][number]['order']
+    orderId: string
+  })[]
   readonly tree: {
     readonly contents: readonly string[]
     readonly leaves: readonly string[]
@@ -313,6 +339,43 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
       }
     }
     expect(proven).to.be.greaterThan(0)
+  })
+
+  it('offers, as the salts of their desks', async () => {
+    const f = await loadFixture(uptoFixture)
+    const adapter = await f.adapter.getAddress()
+    const initCodeHash = await f.adapter.DESK_INIT_CODE_HASH()
+    expect(vectors.offers.length).to.be.greaterThan(0)
+    for (const { offer, offerHash } of vectors.offers) {
+      const desk = getCreate2Address(adapter, offerHash, initCodeHash)
+      expect(await f.adapter.deskOf(termsOf(offer.terms), offer.claimWindow)).to.equal(desk)
+    }
+  })
+
+  it('stock payments: Permit2 takes their signatures through the proxy, and they are these orders', async () => {
+    const f = await loadFixture(uptoFixture)
+    expect(vectors.uptoPayments.length).to.be.greaterThan(0)
+    const dev = await ethers.provider.getCode(f.home.token)
+    const { interface: proxy } = await ethers.getContractAt('DevUptoProxy', UPTO_PROXY)
+    for (const { escrow, offer, payload, order, orderId } of vectors.uptoPayments) {
+      const { from, permitted, nonce, deadline, witness, spender } = payload.permit2Authorization
+      expect(spender).to.equal(UPTO_PROXY)
+      await setCode(permitted.token, dev)
+      const token = await ethers.getContractAt('DevOPG', permitted.token)
+      await token.getFunction('mint')(from, permitted.amount)
+      await token.connect(await ethers.getImpersonatedSigner(from)).getFunction('approve')(PERMIT2_ADDRESS, MaxUint256)
+      await setBalance(witness.facilitator, 10n ** 20n)
+      const desk = await ethers.getImpersonatedSigner(witness.facilitator)
+      const permit = { permitted, nonce, deadline }
+      const data = proxy.encodeFunctionData('settle', [permit, permitted.amount, from, witness, payload.signature])
+      await expect(desk.sendTransaction({ to: UPTO_PROXY, data })).to.changeTokenBalance(
+        token,
+        witness.to,
+        BigInt(permitted.amount),
+      )
+      const home = { chainId: f.home.chainId, escrow, token: permitted.token }
+      expect(orderIdOf(home, termsOf(offer.terms), orderOf(order))).to.equal(orderId)
+    }
   })
 
   it('model ids', async () => {

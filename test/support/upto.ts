@@ -50,17 +50,32 @@ export interface UptoPayment {
   readonly funded: { readonly order: Order; readonly data: string }
 }
 
-/** The proxy's twin in its place, and the adapter of the escrow. */
-export async function uptoFixture() {
-  const f = await deployFixture()
-  const { deployedBytecode } = await artifacts.readArtifact('DevUptoProxy')
-  await setCode(UPTO_PROXY, deployedBytecode)
-  const adapter = await deploy<UptoAdapter>('UptoAdapter', [f.home.escrow])
-  const desk = await adapter.deskOf(f.terms, CLAIM_WINDOW)
-  return { ...f, adapter, desk, escrow: f.escrow.connect(f.stranger) }
+/** What stock payments add to an escrow. */
+interface Upto {
+  readonly adapter: UptoAdapter
+  /** Of the fixture's terms and `CLAIM_WINDOW`. */
+  readonly desk: string
 }
 
-export type UptoFixture = Awaited<ReturnType<typeof uptoFixture>>
+export type UptoFixture = Fixture & Upto
+/** What paying needs. */
+export type UptoWorld = Pick<UptoFixture, 'payer' | 'home' | 'terms' | 'desk'>
+
+/** The proxy's twin in its place, and the adapter of the escrow. */
+export async function uptoFixture(): Promise<UptoFixture> {
+  return withUpto(await deployFixture())
+}
+
+/** The same around an escrow of any token. Strangers open. */
+export async function withUpto<W extends Pick<Fixture, 'escrow' | 'home' | 'terms' | 'stranger'>>(
+  world: W,
+): Promise<W & Upto> {
+  const { deployedBytecode } = await artifacts.readArtifact('DevUptoProxy')
+  await setCode(UPTO_PROXY, deployedBytecode)
+  const adapter = await deploy<UptoAdapter>('UptoAdapter', [world.home.escrow])
+  const desk = await adapter.deskOf(world.terms, CLAIM_WINDOW)
+  return { ...world, adapter, desk, escrow: world.escrow.connect(world.stranger) }
+}
 
 /** `abi.encode(uint32 claimWindow, uint256 validAfter, bytes signature)`. */
 export function fundingData(claimWindow: bigint, validAfter: bigint, signature: string): string {
@@ -71,10 +86,11 @@ let lastNonce = 0n
 
 /** Signs what a stock client signs for the fixture's offer, or as `changes` say, and makes the order of it. */
 export async function payUpto(
-  f: UptoFixture,
+  f: UptoWorld,
   changes: Partial<Authorization> = {},
-  { signer = f.payer, terms = f.terms }: { readonly signer?: Signer; readonly terms?: Terms } = {},
+  options: { readonly signer?: Signer; readonly terms?: Terms; readonly claimWindow?: bigint } = {},
 ): Promise<UptoPayment> {
+  const { signer = f.payer, terms = f.terms, claimWindow = CLAIM_WINDOW } = options
   const authorization: Authorization = {
     from: f.payer.address,
     token: f.home.token,
@@ -87,17 +103,21 @@ export async function payUpto(
     ...changes,
   }
   const signature = await signUpto(f, signer, authorization)
-  const order = orderOf(authorization)
+  const order = orderOf(authorization, claimWindow)
   return {
     authorization,
     signature,
     order,
     orderId: orderIdOf(f.home, terms, order),
-    funded: { order, data: fundingData(CLAIM_WINDOW, authorization.validAfter, signature) },
+    funded: { order, data: fundingData(claimWindow, authorization.validAfter, signature) },
   }
 }
 
-export async function signUpto(f: Fixture, signer: Signer, authorization: Authorization): Promise<string> {
+export async function signUpto(
+  f: Pick<UptoFixture, 'home'>,
+  signer: Signer,
+  authorization: Authorization,
+): Promise<string> {
   const { token, amount, nonce, deadline, to, facilitator, validAfter } = authorization
   return signer.signTypedData(permit2Domain(f.home.chainId), UPTO_TYPES, {
     permitted: { token, amount },
@@ -108,12 +128,12 @@ export async function signUpto(f: Fixture, signer: Signer, authorization: Author
   })
 }
 
-function orderOf({ from, nonce, amount, deadline }: Authorization): Order {
+function orderOf({ from, nonce, amount, deadline }: Authorization, claimWindow: bigint): Order {
   return {
     payer: from,
     nonce,
     amount,
     job: { requester: from, requestHash: ZeroHash },
-    claimBy: deadline + CLAIM_WINDOW,
+    claimBy: deadline + claimWindow,
   }
 }

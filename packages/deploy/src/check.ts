@@ -8,8 +8,10 @@ import {
   type Deployment,
   TeeReceiptVerifier__factory,
   UptoAdapter__factory,
+  UptoDesk__factory,
 } from '@opg/bindings'
 import { OPG_DECIMALS, PERMIT2 } from '@opg/protocol'
+import { keccak256 } from 'ethers'
 import type { Chain } from './chain.js'
 import { CheckFailedError, type Difference } from './errors.js'
 import type { Parameters } from './parameters.js'
@@ -88,6 +90,8 @@ async function valueDifferences(chain: Chain, deployment: Deployment, parameters
   if (deployment.uptoAdapter !== null) {
     const adapter = UptoAdapter__factory.connect(deployment.uptoAdapter, provider)
     others.push(['uptoAdapter.ESCROW', adapter.ESCROW(), deployment.escrow])
+    const deskHash = keccak256(UptoDesk__factory.bytecode)
+    others.push(['uptoAdapter.DESK_INIT_CODE_HASH', adapter.DESK_INIT_CODE_HASH(), deskHash])
   }
   const compared = await Promise.all(
     [...values, ...others].map(async ([subject, read, wanted]): Promise<Difference[]> => {

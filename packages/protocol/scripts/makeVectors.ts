@@ -2,12 +2,24 @@
  * Writes vectors/protocol.json: inputs and expected results that Solidity and TypeScript are both held to (E12).
  *
  * It shares no code with src/: the structs are spelled out again, and all hashing is by ethers. Values come from a
- * counter, so a second run writes the same file.
+ * counter, so a second run writes the same file. Of the contracts it takes the creation code of `UptoDesk`, which payers
+ * sign: compile them before.
  *
  *   npm run vectors -w @opg/protocol
  */
-import { AbiCoder, type TypedDataField, TypedDataEncoder, concat, getAddress, id, keccak256, toUtf8Bytes } from 'ethers'
-import { writeFileSync } from 'node:fs'
+import {
+  AbiCoder,
+  type TypedDataField,
+  TypedDataEncoder,
+  Wallet,
+  concat,
+  getAddress,
+  getCreate2Address,
+  id,
+  keccak256,
+  toUtf8Bytes,
+} from 'ethers'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 type Fields = Record<string, TypedDataField[]>
 type Value = Record<string, unknown>
@@ -332,6 +344,81 @@ function allocationOf(count: number) {
 
 const allocations = [1, 2, 3, 5, 8, 50, 255].map(allocationOf)
 
+// Stock x402 payments: the offer, its desk, what the payer signs, and the order that it opens.
+
+const OFFER: Fields = { Offer: fields('Terms terms,uint32 claimWindow'), Terms: TERMS }
+const UPTO_PROXY = '0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002'
+const UPTO_TYPES: Fields = {
+  PermitWitnessTransferFrom: fields(
+    'TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness',
+  ),
+  TokenPermissions: fields('address token,uint256 amount'),
+  Witness: fields('address to,address facilitator,uint256 validAfter'),
+}
+/** The first well-known development key. */
+const PAYER = new Wallet('0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80')
+const LOCAL_CHAIN_ID = '31337'
+const YEAR_2100 = 4_102_444_800
+
+const deskArtifact = JSON.parse(
+  readFileSync(new URL('../../../artifacts/contracts/adapters/UptoDesk.sol/UptoDesk.json', import.meta.url), 'utf8'),
+) as { readonly bytecode: string }
+const deskInitCodeHash = keccak256(deskArtifact.bytecode)
+
+const offers = STYLES.map((style) => {
+  const terms = valueOf('Terms', style) as Value
+  const offer = { terms, claimWindow: valueOf('uint32', style) as number }
+  const adapter = valueOf('address', style) as string
+  const offerHash = TypedDataEncoder.hashStruct('Offer', OFFER, offer)
+  return { adapter, offer, offerHash, desk: getCreate2Address(adapter, offerHash, deskInitCodeHash) }
+})
+
+/** Payments that the chain takes: by a key, on a local chain, in time. */
+const uptoPayments = offers.slice(2).map(({ adapter, offer, offerHash, desk }) => {
+  const escrow = valueOf('address', 'random') as string
+  const witness = { to: escrow, facilitator: desk, validAfter: uint(24, 'random').toString() }
+  const message = {
+    permitted: { token: valueOf('address', 'random') as string, amount: valueOf('uint96', 'random') as string },
+    spender: UPTO_PROXY,
+    nonce: valueOf('uint256', 'random') as string,
+    deadline: (BigInt(YEAR_2100) + uint(24, 'random')).toString(),
+    witness,
+  }
+  const digest = TypedDataEncoder.hash(
+    { name: 'Permit2', chainId: BigInt(LOCAL_CHAIN_ID), verifyingContract: PERMIT2 },
+    UPTO_TYPES,
+    message,
+  )
+  const signature = PAYER.signingKey.sign(digest).serialized
+  const order = {
+    payer: PAYER.address,
+    nonce: message.nonce,
+    amount: message.permitted.amount,
+    job: { requester: PAYER.address, requestHash: `0x${'00'.repeat(32)}` },
+    claimBy: Number(message.deadline) + offer.claimWindow,
+  }
+  const workOrder = { terms: offer.terms, job: order.job, claimBy: order.claimBy }
+  const workOrderHash = TypedDataEncoder.hashStruct('WorkOrder', TYPES.WorkOrder ?? fail(), workOrder)
+  return {
+    chainId: LOCAL_CHAIN_ID,
+    escrow,
+    adapter,
+    offer,
+    offerHash,
+    // As a stock client sends it.
+    payload: { signature, permit2Authorization: { from: PAYER.address, ...message } },
+    digest,
+    data: abi.encode(['uint32', 'uint256', 'bytes'], [offer.claimWindow, witness.validAfter, signature]),
+    order,
+    orderId: keccak256(
+      abi.encode(
+        ['bytes32', 'address', 'uint256', 'uint96', 'bytes32'],
+        [seedOf(LOCAL_CHAIN_ID, escrow), order.payer, order.nonce, order.amount, workOrderHash],
+      ),
+    ),
+  }
+})
+
 function fail(): never {
   throw new TypeError('a vector refers to one that is not there')
 }
@@ -354,6 +441,9 @@ const vectors = {
   shares,
   tree: { contents, leaves, trees },
   allocations,
+  deskInitCodeHash,
+  offers,
+  uptoPayments,
 }
 
 writeFileSync(new URL('../vectors/protocol.json', import.meta.url), `${JSON.stringify(vectors, undefined, 1)}\n`)

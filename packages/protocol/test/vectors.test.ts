@@ -12,17 +12,21 @@ import {
   WITNESS_TYPE_STRING,
   allocationRoot,
   createAllocation,
+  deskAddress,
   domainSeparator,
   hashStruct,
   inclusionProof,
   consistencyProof,
   leafHash,
   modelId,
+  offerHash,
   orderId,
   orderSeed,
   parseInferenceReceipt,
+  parseOffer,
   parseOrder,
   parseTerms,
+  parseUptoPayment,
   receiptLeaf,
   requestHash,
   responseHash,
@@ -33,6 +37,9 @@ import {
   sliceProof,
   structDigest,
   typeHash,
+  uptoDigest,
+  uptoFundingData,
+  uptoOrder,
   verifyConsistency,
   verifyInclusion,
   workOrderHash,
@@ -84,6 +91,18 @@ interface Vectors {
     proofs: readonly { indexes: readonly number[]; proof: readonly Hex[] }[]
     allocationId: Hex
     sliceIds: readonly Hex[]
+  }[]
+  readonly deskInitCodeHash: Hex
+  readonly offers: readonly { adapter: Address; offer: unknown; offerHash: Hex; desk: Address }[]
+  readonly uptoPayments: readonly {
+    chainId: string
+    escrow: Address
+    offer: unknown
+    payload: unknown
+    digest: Hex
+    data: Hex
+    order: unknown
+    orderId: Hex
   }[]
   readonly tree: {
     readonly contents: readonly Hex[]
@@ -178,6 +197,24 @@ describe('vectors shared with Solidity (E12)', () => {
     })
     for (const { indexes, proof } of proofs) expect(sliceProof(holders, indexes)).toEqual(proof)
     expect(holders.map((_, index) => sliceId(allocationId, index))).toEqual(sliceIds)
+  })
+
+  it.each(vectors.offers)('finds the desk $desk of an offer', ({ adapter, offer: value, offerHash: hash, desk }) => {
+    const offer = parseOffer(value)
+    expect(offerHash(offer)).toBe(hash)
+    expect(deskAddress({ adapter, initCodeHash: vectors.deskInitCodeHash, offer })).toBe(desk)
+  })
+
+  it.each(vectors.uptoPayments)('reads what a stock client signed, and makes order $orderId of it', (vector) => {
+    const offer = parseOffer(vector.offer)
+    const { authorization, signature } = parseUptoPayment(vector.payload)
+    expect(uptoDigest(BigInt(vector.chainId), authorization)).toBe(vector.digest)
+    const order = uptoOrder(offer, authorization)
+    expect(order).toEqual(parseOrder(vector.order))
+    const seed = orderSeed({ chainId: BigInt(vector.chainId), escrow: vector.escrow })
+    expect(orderId({ seed, terms: offer.terms, order })).toBe(vector.orderId)
+    const { claimWindow } = offer
+    expect(uptoFundingData({ claimWindow, validAfter: authorization.validAfter, signature })).toBe(vector.data)
   })
 
   it('hashes the leaves of the tree', () => {
