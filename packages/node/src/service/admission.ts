@@ -13,6 +13,7 @@ import {
   refusalByMeaning,
   refusalToStart,
   requestOf,
+  type ReadRequest,
 } from '../gate/requestGate.js'
 import { checkVoucher } from '../gate/voucherGate.js'
 import type { EvidenceSigner } from '../receipts/evidenceSigner.js'
@@ -28,12 +29,16 @@ export interface AdmittedRequest {
   readonly signer: EvidenceSigner
 }
 
+/** A request that was answered before. */
+export interface Replay {
+  readonly status: 'replayed'
+  readonly answer: StoredAnswer
+}
+
 /** Lets requests in, from their header to their durable reservation. */
 export interface Admission {
   /** @throws {InvalidInputError} {@link ChainUnavailableError} */
-  admit(
-    call: PaidCall,
-  ): Promise<AdmittedRequest | { readonly status: 'replayed'; readonly answer: StoredAnswer } | Refusal>
+  admit(call: PaidCall): Promise<AdmittedRequest | Replay | Refusal>
 }
 
 export interface AdmissionOptions {
@@ -47,6 +52,12 @@ export interface AdmissionOptions {
 export function createAdmission(options: AdmissionOptions): Admission {
   const { policy, gate, store, chain, clock } = options
   const checkSignature = createSignatureCheck(options)
+
+  async function storedFor({ request, requestId }: ReadRequest): Promise<Replay | Refusal | undefined> {
+    const answer = await store.answer(request.orderId, request.index)
+    if (answer === undefined) return undefined
+    return answer.requestId === requestId ? { status: 'replayed', answer } : conflict(request)
+  }
 
   return {
     admit: async (call) => {
@@ -70,16 +81,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
       // A stored answer is the requester's for good: after the request expired, and after the order closed. Where nothing
       // stands against the request, the reservation finds it.
       const isReady = gate.isCurrent(order) && refusalToStart(policy, { call, request, order, clock }) === undefined
-      const stored = isReady ? undefined : await store.answer(request.orderId, request.index)
-      if (stored?.requestId === requestId) return { status: 'replayed', answer: stored }
-      if (stored !== undefined) return conflict(request)
+      const stored = isReady ? undefined : await storedFor(read)
+      if (stored !== undefined) return stored
 
       const verifier = liveVerifierOf(policy, order)
       if ('status' in verifier) return verifier
       const { signer } = verifier
       if (signer === undefined) throw new EvidenceKeyMissingError(order.orderId)
       const current = await gate.current(order)
-      if ('status' in current) return current
+      // It may have been answered since, and its order closed by that.
+      if ('status' in current) return (await storedFor(read)) ?? current
       const late = refusalToStart(policy, { call, request, order: current, clock })
       if (late !== undefined) return late
 

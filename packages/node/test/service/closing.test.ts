@@ -1,4 +1,5 @@
 import { heldCall, outcomeOf, setUpNode } from '../support/fixture.js'
+import { JsonRpcProvider } from 'ethers'
 import { describe, expect, it } from 'vitest'
 
 describe('requestClose', () => {
@@ -39,5 +40,37 @@ describe('requestClose', () => {
     await t.node.settler.settleAll({ signal: new AbortController().signal })
     expect((await t.world.devnet.contracts.escrow.orders(order.orderId)).closed).toBe(true)
     expect(await t.node.store.order(order.orderId)).toMatchObject({ cumulativeFee: 500n, released: 500n })
+  })
+})
+
+/** An RPC on whose next call something else happens first. */
+class Interrupted extends JsonRpcProvider {
+  before: (() => Promise<unknown>) | undefined
+
+  override async send(method: string, params: unknown[] | Record<string, unknown>): Promise<unknown> {
+    const { before } = this
+    this.before = undefined
+    await before?.()
+    return super.send(method, params)
+  }
+}
+
+describe('an order that one request closes', () => {
+  const t = setUpNode()
+
+  it('request whose twin was answered while it was let in: it gets that answer, and is billed once', async () => {
+    const rpc = new Interrupted(t.world.devnet.rpcUrl, 31_337, { staticNetwork: true, cacheTimeout: -1 })
+    const databasePath = t.world.freshBooks()
+    await t.withNode({ databasePath, rpc, gate: { refreshAfterMs: 0 } }, async (slow) => {
+      await t.withNode({ databasePath }, async (quick) => {
+        const order = await t.world.admitted(quick)
+        rpc.before = async () => {
+          expect(await t.serve(order, { index: 0n }, quick)).toBe('served')
+          await quick.store.endPayment(order.orderId, 'answered')
+        }
+        expect(await t.serve(order, { index: 0n }, slow)).toBe('replayed')
+        expect(await quick.store.order(order.orderId)).toMatchObject({ receiptCount: 1n, cumulativeFee: 15n })
+      })
+    })
   })
 })
