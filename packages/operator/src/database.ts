@@ -18,11 +18,23 @@ export const IN_MEMORY = ':memory:'
 /** Of each file, the last piece of work that awaits. */
 const turns = new Map<string, Promise<unknown>>()
 
+interface SharedWork {
+  /** What must be done once before it, in the same transaction. */
+  readonly first: (() => void) | undefined
+  /** Does it inside of a transaction of many; gives back how to say so once that is on the disk. */
+  readonly together: () => () => void
+  /** Does it in a transaction of its own. */
+  readonly alone: () => void
+  readonly fail: (error: unknown) => void
+}
+
 /** One connection. Everything is synchronous inside, so no other work can slip into a transaction. */
 export class Database {
   readonly #connection: Libsql.Database
   readonly #statements = new Map<string, Libsql.Statement<[readonly Bindable[]]>>()
   readonly #path: string
+  /** Work that waits for the end of this turn of the event loop. */
+  #shared: SharedWork[] = []
   #isClosed = false
 
   constructor(path: string) {
@@ -41,7 +53,50 @@ export class Database {
 
   /** One transaction that takes the write lock at once; rejects, with nothing changed, if `work` throws. */
   write<T>(operation: string, work: () => T): Promise<T> {
+    this.#writeShared() // what was asked for first is done first
     return this.#transaction({ operation, begin: 'BEGIN IMMEDIATE', work })
+  }
+
+  /**
+   * As `write`, together with all else that is shared in this turn of the event loop: one transaction and one wait for the
+   * disk for many. Each piece of work succeeds or fails by itself; where one fails, all run once more, each alone, so work
+   * changes nothing but the database. Not for a database that is written to by `writeAsync`.
+   *
+   * @param options `first`: what must be done before it; once in a transaction, though many ask for it
+   */
+  share<T>(operation: string, work: () => T, { first }: { readonly first?: () => void } = {}): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#shared.length === 0) {
+        setImmediate(() => {
+          this.#writeShared()
+        })
+      }
+      this.#shared.push({
+        first,
+        together: () => {
+          const result = work()
+          return () => {
+            resolve(result)
+          }
+        },
+        alone: () => {
+          const whole = (): T => {
+            first?.()
+            return work()
+          }
+          this.#transaction({ operation, begin: 'BEGIN IMMEDIATE', work: whole }).then(resolve, reject)
+        },
+        fail: reject,
+      })
+    })
+  }
+
+  /** Reads by one statement, which sees a single state of the database by itself. */
+  look<T>(operation: string, work: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#requireOpen(operation)
+      resolve(this.#guard(operation, work))
+    })
   }
 
   /** One transaction that sees a single state of the database. */
@@ -95,9 +150,37 @@ export class Database {
   /** What is asked of it afterwards is a `StoreError`. */
   close(): void {
     if (this.#isClosed) return
+    this.#writeShared()
     this.#isClosed = true
     this.#statements.clear()
     this.#connection.close()
+  }
+
+  #writeShared(): void {
+    const works = this.#shared
+    if (works.length === 0) return
+    this.#shared = []
+    let isBegun = false
+    this.#transaction({
+      operation: 'writing together',
+      begin: 'BEGIN IMMEDIATE',
+      work: () => {
+        isBegun = true
+        for (const first of new Set(works.map((one) => one.first))) first?.()
+        return works.map(({ together }) => together())
+      },
+    }).then(
+      (settled) => {
+        for (const settle of settled) settle()
+      },
+      (error: unknown) => {
+        // Where others hold the lock for too long, each would wait for as long again.
+        for (const { alone, fail } of works) {
+          if (isBegun) alone()
+          else fail(error)
+        }
+      },
+    )
   }
 
   #transaction<T>(input: { readonly operation: string; readonly begin: string; readonly work: () => T }): Promise<T> {

@@ -1,14 +1,19 @@
-import { InferenceEscrow__factory, permit2Abi } from '@opg/bindings'
+import { InferenceEscrow__factory, UptoAdapter__factory, permit2Abi } from '@opg/bindings'
 import type { Hex } from '@opg/protocol'
 import { Interface } from 'ethers'
 
-/** The contracts whose errors come through, and OpenZeppelin's of a token. */
+/** The contracts whose errors come through; the token's are OpenZeppelin's, and the last are the upto proxy's. */
 const INTERFACES = [
   InferenceEscrow__factory.createInterface(),
   new Interface(permit2Abi),
+  UptoAdapter__factory.createInterface(),
   new Interface([
     'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
     'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
+    'error InvalidDestination()',
+    'error InvalidOwner()',
+    'error PaymentTooEarly()',
+    'error UnauthorizedFacilitator()',
   ]),
 ]
 

@@ -49,7 +49,7 @@ export function createWaiters(dependencies: {
   async function look(): Promise<void> {
     const ids = new Set<Hex>()
     for (const { last } of waiters) ids.add(last.orderId)
-    const orders = new Map((await store.orders([...ids])).map((order) => [order.orderId, order]))
+    const orders = new Map((await store.decided([...ids])).map((order) => [order.orderId, order]))
     for (const waiter of waiters) {
       waiter.last = orders.get(waiter.last.orderId) ?? waiter.last
       if (waiter.isOver(waiter.last)) waiter.finish()

@@ -107,6 +107,7 @@ describe('processes that share books', () => {
       const url = await postgres.freshDatabase()
       const instances = [await start(url), await start(url), await start(url)]
       const openings = await world.openings(30)
+      const from = await world.devnet.provider.getBlockNumber()
       const outcomes = await Promise.all(
         openings.flatMap((opening) => {
           const mine = attempt()
@@ -117,6 +118,7 @@ describe('processes that share books', () => {
         }),
       )
       for (const { orderId } of openings) expect(await world.timesOpened(orderId)).toBe(1)
+      expect(await world.wasted(from)).toBe(0)
       const count = (status: string): number => outcomes.filter((outcome) => outcome.status === status).length
       expect(count('locked') + count('used')).toBe(90)
       // One attempt of each order has it, seen from one instance or from two.
@@ -147,6 +149,7 @@ describe('processes that share books', () => {
       const url = await postgres.freshDatabase()
       const instances = [await start(url), await start(url)] as const
       const openings = await world.openings(10)
+      const from = await world.devnet.provider.getBlockNumber()
       const [even, odd] = instances
       const locked = openings.map((opening, place) =>
         (place % 2 === 0 ? even : odd).engine.lock({ opening, attempt: attempt(), timeoutMs: 60_000 }),
@@ -161,6 +164,7 @@ describe('processes that share books', () => {
         }
         expect(await world.settledFees(orderId)).toEqual([4n])
       }
+      expect(await world.wasted(from)).toBe(0)
     })
   })
 

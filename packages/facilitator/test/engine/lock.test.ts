@@ -103,6 +103,51 @@ describe('lock', () => {
     expect((await world.sent()) - before).toBe(1)
   })
 
+  describe('stock upto payments', () => {
+    const terms = (n: number): { readonly modelId: `0x${string}` } => ({
+      modelId: `0x${n.toString(16).padStart(64, '0')}`,
+    })
+
+    it('are opened through their desk, by themselves and in a batch, and captured', async () => {
+      // The first of an offer deploys its desk.
+      const alone = await world.uptoOpening({ terms: terms(1) })
+      expect(await lock(running.engine, alone)).toMatchObject({ status: 'locked' })
+      const openings = await Promise.all(Array.from({ length: 5 }, () => world.uptoOpening({ terms: terms(2) })))
+      const before = await world.sent()
+      const outcomes = await Promise.all(openings.map((opening) => lock(running.engine, opening)))
+      for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'locked' })
+      expect((await world.sent()) - before).toBe(1)
+      for (const opening of [alone, ...openings]) {
+        expect(await world.timesOpened(opening.orderId)).toBe(1)
+        await running.engine.capture(world.capture(opening, 5n))
+      }
+      for (const { orderId } of [alone, ...openings]) {
+        await eventually(async () => (await running.engine.order(orderId))?.state === 'closed')
+        expect(await world.settledFees(orderId)).toEqual([5n])
+      }
+    })
+
+    it('do not share a transaction with work orders, nor fail with each other', async () => {
+      const early = await world.uptoOpening({ validAfter: 2n ** 40n })
+      const late = await world.uptoOpening({ nonce: early.order.nonce + 2n ** 30n })
+      const openings = [early, late, await world.opening()] as const
+      const before = await world.sent()
+      const outcomes = await Promise.all(openings.map((opening) => lock(running.engine, opening)))
+      expect(outcomes).toMatchObject([
+        { status: 'refused', reason: 'PaymentTooEarly' },
+        { status: 'locked' },
+        { status: 'locked' },
+      ])
+      expect((await world.sent()) - before).toBe(2)
+    })
+
+    it('another offer than was signed: refused', async () => {
+      const { terms: signed, ...opening } = await world.uptoOpening()
+      const cheated = { ...opening, terms: { ...signed, node: world.devnet.wallets[8].address as `0x${string}` } }
+      expect(await lock(running.engine, cheated)).toMatchObject({ status: 'refused' })
+    })
+  })
+
   describe('attacks', () => {
     it('payer empties the wallet between check and opening', async () => {
       const thief = world.devnet.wallets[4]

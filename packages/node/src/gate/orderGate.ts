@@ -14,6 +14,8 @@ export interface OrderGate {
   admit(input: unknown): Promise<OrderAdmission>
   /** The order with what the chain says of it, no older than the policy allows; or why it gets no work. */
   current(order: StoredOrder): Promise<StoredOrder | Refusal>
+  /** Whether it gets work without asking the chain again. */
+  isCurrent(order: StoredOrder): boolean
 }
 
 export interface GateDependencies {
@@ -111,11 +113,14 @@ export function createOrderGate({ policy, store, chain, clock, logger }: GateDep
     return fresh ?? refuse('order-unknown', `Order ${order.orderId} is not known here.`)
   }
 
+  const isFresh = (order: StoredOrder): boolean => clock() - order.checkedAtMs < policy.refreshAfterMs
+
   return {
+    isCurrent: (order) => isFresh(order) && refusalByState(order) === undefined,
     admit: (input) => answering('admitting an order', logger, () => admitParsed(parseOrderInput(input))),
     current: async (order) => {
       let current = order
-      if (clock() - order.checkedAtMs >= policy.refreshAfterMs) {
+      if (!isFresh(order)) {
         const running = refreshing.get(order.orderId) ?? answering('reading an order', logger, () => refresh(order))
         refreshing.set(order.orderId, running)
         const fresh = await running.finally(() => refreshing.delete(order.orderId))

@@ -33,10 +33,15 @@ export interface ReadRequest {
 
 /** Reads what came in the header. @throws {InvalidInputError} */
 export function readRequest(signedRequest: unknown): ReadRequest {
-  const { request, signature }: SignedRequest =
+  return identified(
     typeof signedRequest === 'string' || signedRequest === undefined
       ? decodeRequestHeader(signedRequest)
-      : parseSignedRequest(signedRequest, REQUEST_HEADER)
+      : parseSignedRequest(signedRequest, REQUEST_HEADER),
+  )
+}
+
+/** A request that was read, with its id. */
+export function identified({ request, signature }: SignedRequest): ReadRequest {
   return { request, signature, requestId: requestId(request) }
 }
 

@@ -7,6 +7,7 @@ import type { GatePolicy } from '../gate/policy.js'
 import { refuse } from '../gate/refusal.js'
 import {
   createSignatureCheck,
+  identified,
   liveVerifierOf,
   readRequest,
   refusalByMeaning,
@@ -49,10 +50,15 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   return {
     admit: async (call) => {
-      const { authorized } = call
-      const read = authorized === undefined ? readRequest(call.signedRequest) : requestOf(authorized)
+      const { authorized, known } = call
+      const read =
+        authorized !== undefined
+          ? requestOf(authorized)
+          : known === undefined
+            ? readRequest(call.signedRequest)
+            : identified(known.signedRequest)
       const { request, requestId } = read
-      const order = await store.order(request.orderId)
+      const order = known?.order ?? (await store.recentOrder(request.orderId))
       if (order === undefined) {
         return refuse('order-unknown', `Order ${request.orderId} is not known here. Send it to POST /v1/orders first.`)
       }
@@ -61,8 +67,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
         (authorized === undefined ? await checkSignature({ read, order }) : undefined)
       if (refusal !== undefined) return refusal
 
-      // A stored answer is the requester's for good: after the request expired, and after the order closed.
-      const stored = await store.answer(request.orderId, request.index)
+      // A stored answer is the requester's for good: after the request expired, and after the order closed. Where nothing
+      // stands against the request, the reservation finds it.
+      const isReady = gate.isCurrent(order) && refusalToStart(policy, { call, request, order, clock }) === undefined
+      const stored = isReady ? undefined : await store.answer(request.orderId, request.index)
       if (stored?.requestId === requestId) return { status: 'replayed', answer: stored }
       if (stored !== undefined) return conflict(request)
 

@@ -9,7 +9,7 @@ import { signReceipt } from '../receipts/receipt.js'
 import type { NodeStore } from '../store/types.js'
 import { type AdmittedRequest, createAdmission } from './admission.js'
 import { runCall } from './runCall.js'
-import type { PaidAnswer, PaidCall, PaidService, Refusal } from './types.js'
+import type { PaidAnswer, PaidCall, PaidService } from './types.js'
 
 export interface PaidServiceOptions {
   readonly policy: GatePolicy

@@ -1,4 +1,5 @@
-import type { Hex, InferenceRequest, PriceSheet, SignedReceipt, TokenUsage } from '@opg/protocol'
+import type { Hex, InferenceRequest, PriceSheet, SignedReceipt, SignedRequest, TokenUsage } from '@opg/protocol'
+import type { StoredOrder } from '../store/types.js'
 
 /**
  * What the HTTP server asks of the payment core. Inputs that come from outside are `unknown` and are read here; nothing
@@ -53,6 +54,8 @@ export interface PaidCall {
    * found. Nothing in it may be taken from outside unchecked.
    */
   readonly authorized?: InferenceRequest | undefined
+  /** What this process has read already, a moment ago: the request in place of `signedRequest`, its order in the books. */
+  readonly known?: { readonly signedRequest: SignedRequest; readonly order: StoredOrder | undefined } | undefined
   /**
    * Parsed JSON of the `x-opg-voucher` header, or its raw text, or undefined where there is none. Read where the order's
    * verifier asks for vouchers. Hostile.

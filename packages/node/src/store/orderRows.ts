@@ -23,8 +23,37 @@ import type { Order, Terms } from '@opg/protocol'
 import { type ReservedSlice, amountOf, parseReservedSlice } from './reservedSlice.js'
 import type { ClosingReason, OrderSnapshot, StoredOrder } from './types.js'
 
-/** All functions here run inside a transaction of their caller. */
-const SELECT = 'SELECT * FROM orders'
+/** All functions here run inside a transaction of their caller; those that read one order do so by one statement. */
+
+/** The fees that are reserved of an order, as texts with commas between. */
+const RESERVED =
+  '(SELECT group_concat(max_fee) FROM reservations WHERE reservations.order_id = orders.order_id) AS reserved'
+const SELECT = `SELECT orders.*, ${RESERVED} FROM orders`
+/** Columns of an `OrderBalance`, less what never changes. */
+export const BALANCE = `voucher, chain, closing, blocked, receipt_count, cumulative_fee, released, ${RESERVED}`
+
+/** What of an order's row never changes. */
+type Fixed = Pick<StoredOrder, 'terms' | 'order' | 'slice'>
+
+/** The part of an order that says what it still holds. */
+export type OrderBalance = Fixed &
+  Pick<
+    StoredOrder,
+    | 'orderId'
+    | 'voucher'
+    | 'chain'
+    | 'closing'
+    | 'blocked'
+    | 'receiptCount'
+    | 'cumulativeFee'
+    | 'released'
+    | 'reserved'
+    | 'reservations'
+  >
+
+/** Reading JSON costs more than the rest of a request: what never changes is read once, of the last 10,000 orders. */
+const fixed = new WeakMap<Database, Map<Hex, Fixed>>()
+const MAX_FIXED = 10_000
 
 export function readOrder(database: Database, orderId: Hex): StoredOrder | undefined {
   const row = database.get(`${SELECT} WHERE order_id = ?`, [orderId])
@@ -116,32 +145,62 @@ export function markClosing(database: Database, orderId: Hex, reason: ClosingRea
 
 function orderOf(database: Database, row: Row): StoredOrder {
   const orderId = hex(row, 'order_id')
-  const reservations = database.all('SELECT max_fee FROM reservations WHERE order_id = ?', [orderId])
-  const terms: unknown = JSON.parse(text(row, 'terms'))
-  const order: unknown = JSON.parse(text(row, 'body'))
   return {
-    orderId,
+    ...balanceOf({ orderId, fixed: keepFixed(database, orderId, row) }, row),
     termsHash: hex(row, 'terms_hash'),
-    terms: parseTerms(terms),
-    order: parseOrder(order),
-    slice: optionalJson(row, 'slice', parseReservedSlice),
-    voucher: optionalJson(row, 'voucher', parseSignedVoucher),
     networkBps: integer(row, 'network_bps'),
     royaltyBps: integer(row, 'royalty_bps'),
-    chain: text(row, 'chain') as StoredOrder['chain'],
-    released: amount(row, 'released'),
     checkedAtMs: integer(row, 'checked_at_ms'),
+    tree: unpackTree(bytes(row, 'tree')),
+    activeAtMs: integer(row, 'active_at_ms'),
+    unsettledSinceMs: optionalInteger(row, 'unsettled_since_ms'),
+    inFlight: row.entry_id !== null,
+  }
+}
+
+/** Of a row with the columns of `BALANCE`. */
+export function balanceOf(
+  { orderId, fixed: parts }: { readonly orderId: Hex; readonly fixed: Fixed },
+  row: Row,
+): OrderBalance {
+  const fees = optionalText(row, 'reserved')?.split(',') ?? []
+  return {
+    ...parts,
+    orderId,
+    voucher: optionalJson(row, 'voucher', parseSignedVoucher),
+    chain: text(row, 'chain') as StoredOrder['chain'],
     closing: optionalText(row, 'closing') as ClosingReason | undefined,
     blocked: optionalText(row, 'blocked'),
     receiptCount: BigInt(integer(row, 'receipt_count')),
     cumulativeFee: amount(row, 'cumulative_fee'),
-    tree: unpackTree(bytes(row, 'tree')),
-    activeAtMs: integer(row, 'active_at_ms'),
-    unsettledSinceMs: optionalInteger(row, 'unsettled_since_ms'),
-    reserved: reservations.reduce((sum, reservation) => sum + amount(reservation, 'max_fee'), 0n),
-    reservations: reservations.length,
-    inFlight: row.entry_id !== null,
+    released: amount(row, 'released'),
+    reserved: fees.reduce((sum, fee) => sum + BigInt(fee), 0n),
+    reservations: fees.length,
   }
+}
+
+/** What never changes of an order, or undefined where there is none. */
+export function fixedOf(database: Database, orderId: Hex): Fixed | undefined {
+  const found = fixed.get(database)?.get(orderId)
+  if (found !== undefined) return found
+  const row = database.get('SELECT terms, body, slice FROM orders WHERE order_id = ?', [orderId])
+  return row === undefined ? undefined : keepFixed(database, orderId, row)
+}
+
+function keepFixed(database: Database, orderId: Hex, row: Row): Fixed {
+  const known = fixed.get(database) ?? new Map<Hex, Fixed>()
+  const found = known.get(orderId)
+  if (found !== undefined) return found
+  const terms: unknown = JSON.parse(text(row, 'terms'))
+  const order: unknown = JSON.parse(text(row, 'body'))
+  const parts = {
+    terms: parseTerms(terms),
+    order: parseOrder(order),
+    slice: optionalJson(row, 'slice', parseReservedSlice),
+  }
+  if (known.size >= MAX_FIXED) known.clear()
+  fixed.set(database, known.set(orderId, parts))
+  return parts
 }
 
 function optionalJson<T>(row: Row, column: string, parse: (value: unknown, field: string) => T): T | undefined {
@@ -152,13 +211,13 @@ function optionalJson<T>(row: Row, column: string, parse: (value: unknown, field
 }
 
 /** Base units of an order that are free for new requests: `amount - max(cumulative, released) - reservations`. */
-export function freeOf(order: StoredOrder): bigint {
+export function freeOf(order: OrderBalance): bigint {
   const free = amountOf(order) - committedOf(order)
   return free > 0n ? free : 0n
 }
 
 /** Base units of an order that are spent or reserved: `max(cumulative, released) + reservations`. */
-export function committedOf(order: StoredOrder): bigint {
+export function committedOf(order: OrderBalance): bigint {
   const spent = order.cumulativeFee > order.released ? order.cumulativeFee : order.released
   return spent + order.reserved
 }

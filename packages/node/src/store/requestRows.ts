@@ -1,10 +1,19 @@
-import { amount, bytes, hex, text, type Database, type Row } from '@opg/operator'
+import { amount, bytes, hex, optionalText, text, type Database, type Row } from '@opg/operator'
 import { type Hex, appendLeaf, packTree, parseSignedReceipt, toWire } from '@opg/protocol'
 import type { SignedReceipt } from '@opg/protocol'
 import { FeeOverReservationError, ReservationLostError } from '../errors.js'
-import { committedOf, freeOf, noteUnsettled, readOrder } from './orderRows.js'
+import {
+  BALANCE,
+  type OrderBalance,
+  balanceOf,
+  committedOf,
+  fixedOf,
+  freeOf,
+  noteUnsettled,
+  readOrder,
+} from './orderRows.js'
 import { pinnedHash } from './reservedSlice.js'
-import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, StoredAnswer, StoredOrder } from './types.js'
+import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, StoredAnswer } from './types.js'
 
 /** All functions here run inside a transaction of their caller. */
 
@@ -26,24 +35,30 @@ export function readReceipts(
     .map(receiptOf)
 }
 
+/** All that a reservation depends on, by one statement. */
+const RESERVE = `SELECT ${BALANCE},
+  (SELECT request_id FROM receipts WHERE order_id = ? AND idx = ?) AS answered_id,
+  (SELECT request_id FROM reservations WHERE order_id = ? AND idx = ?) AS running_id
+  FROM orders WHERE order_id = ?`
+
 export function reserveRow(
   database: Database,
   request: ReservationRequest,
   holder: { readonly owner: string; readonly fence: Hex },
 ): ReserveOutcome {
   const { orderId, index, requestId, maxFee } = request
-  const order = readOrder(database, orderId)
-  if (order === undefined) return { status: 'unknown' }
+  const fixed = fixedOf(database, orderId)
+  const row = database.get(RESERVE, [orderId, index.toString(), orderId, index.toString(), orderId])
+  if (row === undefined || fixed === undefined) return { status: 'unknown' }
+  const answered = optionalText(row, 'answered_id')
+  if (answered !== undefined) {
+    const answer = answered === requestId ? readAnswer(database, orderId, index) : undefined
+    return answer === undefined ? { status: 'conflict' } : { status: 'answered', answer }
+  }
+  const running = optionalText(row, 'running_id')
+  if (running !== undefined) return { status: running === requestId ? 'in-progress' : 'conflict' }
 
-  const answer = readAnswer(database, orderId, index)
-  if (answer !== undefined)
-    return answer.requestId === requestId ? { status: 'answered', answer } : { status: 'conflict' }
-  const running = database.get('SELECT request_id FROM reservations WHERE order_id = ? AND idx = ?', [
-    orderId,
-    index.toString(),
-  ])
-  if (running !== undefined) return { status: text(running, 'request_id') === requestId ? 'in-progress' : 'conflict' }
-
+  const order = balanceOf({ orderId, fixed }, row)
   const refusal = refusalOf(order, maxFee) ?? keepVoucher(database, { order, request })
   if (refusal !== undefined) return refusal
   database.run(
@@ -53,7 +68,7 @@ export function reserveRow(
   return { status: 'reserved', reservation: { ...request, fence: holder.fence } }
 }
 
-function refusalOf(order: StoredOrder, maxFee: bigint): ReserveOutcome | undefined {
+function refusalOf(order: OrderBalance, maxFee: bigint): ReserveOutcome | undefined {
   if (order.closing !== undefined) return { status: 'closing', reason: order.closing }
   if (order.chain !== 'open' || order.blocked !== undefined) return { status: 'not-open' }
   if (pinnedHash(order.order) !== undefined) {
@@ -67,7 +82,7 @@ function refusalOf(order: StoredOrder, maxFee: bigint): ReserveOutcome | undefin
 /** Keeps the higher voucher, in the transaction that reserves; or says what it had to allow. */
 function keepVoucher(
   database: Database,
-  { order, request }: { readonly order: StoredOrder; readonly request: ReservationRequest },
+  { order, request }: { readonly order: OrderBalance; readonly request: ReservationRequest },
 ): ReserveOutcome | undefined {
   const { voucher: fresh, maxFee } = request
   if (fresh === undefined) return undefined

@@ -15,6 +15,7 @@ import {
 } from './outboxRows.js'
 import { paymentBooks } from './paymentRows.js'
 import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
+import { createRecentOrders } from './recentOrders.js'
 import { prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
@@ -51,6 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     renewOwner(database, { owner, nowMs: clock(), leaseMs })
   }
   await database.write('signing in', renew)
+  const recent = createRecentOrders(clock)
 
   return {
     putOrder: (input) =>
@@ -64,20 +66,23 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     noteSnapshot: (orderId, snapshot) =>
       database.write('noting the chain', () => {
         updateSnapshot(database, { orderId, snapshot, nowMs: clock() })
+        recent.forget(orderId)
         return readOrder(database, orderId)
       }),
-    order: (orderId) => database.read('reading an order', () => readOrder(database, orderId)),
+    order: (orderId) => database.look('reading an order', () => readOrder(database, orderId)),
+    recentOrder: (orderId) => {
+      const found = recent.get(orderId)
+      if (found !== undefined) return Promise.resolve(found)
+      return database.look('reading an order', () => recent.keep(readOrder(database, orderId)))
+    },
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
-    answer: (orderId, index) => database.read('reading an answer', () => readAnswer(database, orderId, index)),
+    answer: (orderId, index) => database.look('reading an answer', () => readAnswer(database, orderId, index)),
     reserve: (request) =>
-      database.write('reserving', () => {
-        renew()
-        return reserveRow(database, request, { owner, fence: token() })
-      }),
+      database.share('reserving', () => reserveRow(database, request, { owner, fence: token() }), { first: renew }),
     commit: (reservation, commitment) =>
-      database.write('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
+      database.share('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
     abandon: (reservation) =>
-      database.write('giving a reservation back', () => {
+      database.share('giving a reservation back', () => {
         abandonRow(database, reservation)
       }),
     heartbeat: () => database.write('renewing the lease', renew),

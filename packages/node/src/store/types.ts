@@ -142,6 +142,11 @@ export interface NodeStore extends OutboxStore, PaymentStore {
   /** Notes what the chain says of a known order now. */
   noteSnapshot(orderId: Hex, snapshot: OrderSnapshot): Promise<StoredOrder | undefined>
   order(orderId: Hex): Promise<StoredOrder | undefined>
+  /**
+   * The order as this handle saw it less than a second ago, if it was open and not closing then; else as it is. Good enough
+   * to judge what a request means: `reserve` sees what others changed since.
+   */
+  recentOrder(orderId: Hex): Promise<StoredOrder | undefined>
   /** All orders, oldest first. */
   orders(filter?: OrderFilter): Promise<readonly StoredOrder[]>
 

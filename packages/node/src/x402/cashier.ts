@@ -31,6 +31,7 @@ export interface CashierOptions {
 }
 
 const DEFAULT_CONFIRM_TIMEOUT_MS = 20_000
+const MAX_KEPT = 1_000
 
 /** Sells over x402 v2: stock `upto` with the money locked before compute, and requests under work orders. */
 export function createCashier(options: CashierOptions): Cashier {
@@ -43,24 +44,26 @@ export function createCashier(options: CashierOptions): Cashier {
       ? undefined
       : createLocking({ ...options, node, separator, facilitator, confirmTimeoutMs })
 
+  const requirements = keepRequirements(selling)
+
   function refusalByAccepted({ scheme, accepted }: ReadPayment, sale: Sale): PaymentRefusal | undefined {
-    const offered = requirementsFor(selling, sale)
-    const requirements = offered.find((each) => each.scheme === scheme)
-    if (requirements === undefined) {
+    const offered = requirements(sale)
+    const own = offered.find((each) => each.scheme === scheme)
+    if (own === undefined) {
       const schemes = offered.map((each) => each.scheme).join(', ')
       return mismatch(`The scheme must be one of ${schemes}.`, 'unsupported_scheme')
     }
     // A session keeps the requirements that it began with. What it pays at most for a request stands in the request.
     const isSame =
       scheme === 'work-order'
-        ? isDeepStrictEqual({ ...accepted, amount: '' }, { ...requirements, amount: '' })
-        : isDeepStrictEqual(accepted, requirements)
+        ? isDeepStrictEqual({ ...accepted, amount: '' }, { ...own, amount: '' })
+        : isDeepStrictEqual(accepted, own)
     return isSame ? undefined : mismatch('What was accepted is not what this request asks for.', 'invalid_accepted')
   }
 
   return {
     takesUpto: selling.upto !== undefined,
-    requirements: (quote) => requirementsFor(selling, quote),
+    requirements,
     accept: async (header, sale, signal) => {
       const payment = readPayment(header)
       const wrong = refusalByAccepted(payment, sale)
@@ -77,5 +80,17 @@ export function createCashier(options: CashierOptions): Cashier {
     run: async ({ signal, intervalMs }) => {
       await runSweep(options, { signal, intervalMs, sleep })
     },
+  }
+}
+
+/** They are the same for the same quote, always, and hash an offer: of the last 1,000 quotes they are kept. */
+function keepRequirements(selling: Selling): Cashier['requirements'] {
+  const kept = new Map<string, ReturnType<Cashier['requirements']>>()
+  return (quote) => {
+    const key = `${quote.modelId}:${quote.maxFee.toString()}`
+    const found = kept.get(key) ?? requirementsFor(selling, quote)
+    if (kept.size >= MAX_KEPT) kept.clear()
+    kept.set(key, found)
+    return found
   }
 }

@@ -39,7 +39,7 @@ export interface AcceptedPayment {
   readonly status: 'accepted'
   readonly orderId: Hex
   /** What the call brings instead of a client's header. */
-  readonly call: Pick<PaidCall, 'signedRequest' | 'signedVoucher' | 'authorized'>
+  readonly call: Pick<PaidCall, 'signedRequest' | 'signedVoucher' | 'authorized' | 'known'>
   /** Notes what became of the call, once it is durable. An order for one request is closed by it. */
   finish(answer: PaidAnswer): Promise<void>
   /** What PAYMENT-RESPONSE says of the answer; without one, of a stream that begins. */

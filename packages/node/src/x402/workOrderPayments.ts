@@ -7,8 +7,9 @@ import {
   type Hex,
   type WorkOrderPayment,
 } from '@opg/protocol'
+import { isDeepStrictEqual } from 'node:util'
 import type { PaidService } from '../service/types.js'
-import type { NodeStore } from '../store/types.js'
+import type { NodeStore, StoredOrder } from '../store/types.js'
 import type { Locking } from './locking.js'
 import { PAYMENT_HEADER, type ReadPayment } from './paymentHeader.js'
 import { mismatch, refusalOfCore, refusePayment } from './refusal.js'
@@ -22,7 +23,7 @@ export interface WorkOrderDependencies {
   /** Undefined where no facilitator is configured: payers open their orders themselves. */
   readonly locking: Locking | undefined
   readonly service: Pick<PaidService, 'admitOrder'>
-  readonly store: Pick<NodeStore, 'order'>
+  readonly store: Pick<NodeStore, 'recentOrder'>
 }
 
 /** One request under an order. Once the order is admitted, nobody is asked anything. */
@@ -34,7 +35,10 @@ export async function acceptWorkOrder(
   const field = `${PAYMENT_HEADER}.payload`
   const parsed = parseWorkOrderPayment(input.payment.payload, field)
   const { terms, order, request, signature, voucher } = parsed
-  const id = orderId({ seed, terms, order })
+  const known = await dependencies.store.recentOrder(request.orderId)
+  // What the books hold under this id was hashed when it was admitted.
+  const isHashed = known?.slice === undefined && isDeepStrictEqual([known?.terms, known?.order], [terms, order])
+  const id = isHashed ? request.orderId : orderId({ seed, terms, order })
   if (request.orderId !== id) {
     throw new InvalidInputError({
       field: `${field}.request.orderId`,
@@ -42,7 +46,7 @@ export async function acceptWorkOrder(
       value: request.orderId,
     })
   }
-  const opened = await open(dependencies, { ...input, parsed, id })
+  const opened = await open(dependencies, { ...input, parsed, id, known })
   if ('code' in opened) return opened
   const { transaction } = opened
   const taken = { orderId: id, payer: order.payer, transaction, network: networkOf(selling.chainId), isClosed: false }
@@ -50,7 +54,8 @@ export async function acceptWorkOrder(
     status: 'accepted',
     orderId: id,
     call: {
-      signedRequest: toWire({ request, signature }),
+      signedRequest: undefined,
+      known: { signedRequest: { request, signature }, order: known?.chain === 'missing' ? undefined : known },
       signedVoucher: voucher === undefined ? undefined : toWire(voucher),
     },
     finish: () => Promise.resolve(),
@@ -60,18 +65,18 @@ export async function acceptWorkOrder(
 
 /** Until the order is in the books: as it stands on chain, or locked through the facilitator. */
 async function open(
-  { selling, locking, service, store }: WorkOrderDependencies,
+  { selling, locking, service }: WorkOrderDependencies,
   input: {
     readonly payment: ReadPayment
     readonly sale: Sale
     readonly signal: AbortSignal
     readonly parsed: WorkOrderPayment
     readonly id: Hex
+    readonly known: StoredOrder | undefined
   },
 ): Promise<{ readonly transaction: string } | PaymentRefusal> {
-  const { payment, sale, signal, id } = input
+  const { payment, sale, signal, id, known } = input
   const { terms, order, permit } = input.parsed
-  const known = await store.order(id)
   if (known !== undefined && (known.chain !== 'missing' || permit === undefined)) return { transaction: '' }
 
   const admission = await service.admitOrder(toWire({ terms, order }))

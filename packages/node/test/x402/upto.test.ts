@@ -162,6 +162,25 @@ describe('stock upto clients at a node', () => {
     expect(charged).toBeLessThan(BigInt(payment.accepted.amount) / 2n)
   })
 
+  it.each([CHAT, { ...CHAT, stream: true }])(
+    'client that goes away during the lock: nothing is computed, and the same header is good later: %j',
+    async (body) => {
+      const payer = await shop.payer()
+      const payment = await signPayment(payer, chat(), body)
+      const gone = new AbortController()
+      shop.facilitator.beforeAnswer = () => {
+        gone.abort()
+      }
+      await expect(pay(chat(), body, payment, { signal: gone.signal })).rejects.toThrow()
+      shop.facilitator.beforeAnswer = undefined
+      const [orderId] = await shop.ordersOf(payer.address)
+      await until(async () => (await fetch(`${url}/v1/orders/${orderId}`)).ok)
+      expect(shop.llm.seen).toHaveLength(0)
+      expect(await verdict(await pay(chat(), body, payment))).toBe('200')
+      expect(shop.llm.seen).toHaveLength(1)
+    },
+  )
+
   it.each([
     ['refuses', 400, 502],
     ['is busy', 503, 503],

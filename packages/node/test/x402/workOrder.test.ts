@@ -1,7 +1,7 @@
+import { startFlakyRpc, type FlakyRpc } from '@opg/devnet'
 import { decodeReceiptHeader, parseSettledExtra } from '@opg/protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startCli, type RunningCli } from '../cli/testEdge.js'
-import { startFlakyRpc, type FlakyRpc } from '../support/flakyRpc.js'
 import { CHAT, OPG, TEXT, openShop, until, type Shop } from './shop.js'
 import { pay, settledOf, verdict } from './stockClient.js'
 import { startSession, type Session } from './workOrders.js'

@@ -36,6 +36,8 @@ export interface AccountOptions {
   readonly requester?: Signer
   /** Approves Permit2 by a transaction where it is needed. */
   readonly approve?: boolean
+  /** Opens orders by the payer's own transactions, for sellers that have no facilitator. */
+  readonly open?: boolean
   /** The clock, in milliseconds. */
   readonly clock?: () => number
 }
@@ -80,7 +82,14 @@ export function openAccount(signer: Signer, options: AccountOptions): Account {
     })
     const receiptLog = (orderId: Hex): ReceiptLog =>
       options.folder === undefined ? memoryReceiptLog() : fileReceiptLog(join(options.folder, `${orderId}.jsonl`))
-    const orders = new WorkOrders({ wallet, requester, sessionAmount, sessionSeconds, receiptLog })
+    const orders = new WorkOrders({
+      wallet,
+      requester,
+      sessionAmount,
+      sessionSeconds,
+      open: options.open === true,
+      receiptLog,
+    })
     return { wallet, orders, maxLockSeconds }
   })
 
@@ -106,6 +115,7 @@ export function openAccount(signer: Signer, options: AccountOptions): Account {
         orders.orders.map(({ host, book }) => closeOrder(wallet, { host, book, fetch })),
       )
       ;(await ledger()).close()
+      if (typeof options.rpcUrl === 'string') wallet.market.provider.destroy()
       return closings
     },
   }

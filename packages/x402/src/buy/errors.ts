@@ -88,6 +88,30 @@ export class FundsMissingError extends Error {
   }
 }
 
+/** The escrow did not open an order. It was signed, and counts until it cannot be opened any more. */
+export class OrderNotOpenedError extends Error {
+  readonly code = 'ORDER_NOT_OPENED'
+
+  constructor(input: { readonly host: string; readonly detail: string }) {
+    super(
+      `The order for ${input.host} could not be opened: ${shorten(input.detail)}. Check the payer's OPG, its approval of Permit2 and its gas.`,
+    )
+    this.name = 'OrderNotOpenedError'
+  }
+}
+
+/** Other calls used up new orders as fast as this one made them. Nothing was signed for its request. */
+export class OrdersUsedUpError extends Error {
+  readonly code = 'ORDERS_USED_UP'
+
+  constructor(input: { readonly host: string; readonly orders: number }) {
+    super(
+      `${input.orders.toString()} new orders for ${input.host} were used up by other calls. Send the request again, or raise sessionAmount.`,
+    )
+    this.name = 'OrdersUsedUpError'
+  }
+}
+
 /** The seller did not take the payment. What it was sent cannot be used for anything else. */
 export class PaymentRefusedError extends Error {
   readonly code = 'PAYMENT_REFUSED'

@@ -5,6 +5,8 @@ export {
   FundsMissingError,
   HostBlockedError,
   OfferRefusedError,
+  OrderNotOpenedError,
+  OrdersUsedUpError,
   PaymentRefusedError,
   PaymentUncertainError,
   RequestUnknownError,

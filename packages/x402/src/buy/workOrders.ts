@@ -5,12 +5,13 @@ import {
   type RequestSigner,
   createRequestSigner,
   createWorkOrder,
+  openOrder,
   openReceiptBook,
   signWorkOrder,
 } from '@opg/payer'
-import { type Hex, type SignedOrder, type WorkOrderPayment, parseAddress, termsHash } from '@opg/protocol'
+import { type Hex, type SignedOrder, type Terms, type WorkOrderPayment, parseAddress, termsHash } from '@opg/protocol'
 import type { Signer } from 'ethers'
-import { HostBlockedError, SpendLimitError } from './errors.js'
+import { OrderNotOpenedError, OrdersUsedUpError, SpendLimitError } from './errors.js'
 import type { WorkOrderOffer } from './offers.js'
 import type { Payment, RequestContext } from './requestContext.js'
 import type { SpendingWallet } from './wallet.js'
@@ -30,6 +31,8 @@ export interface WorkOrdersOptions {
   readonly sessionAmount: bigint
   /** How long an order is to serve. */
   readonly sessionSeconds: number
+  /** Whether the payer opens its orders itself, and pays the gas. */
+  readonly open: boolean
   /** Where an order's receipts are kept. */
   readonly receiptLog: (orderId: Hex) => ReceiptLog
 }
@@ -110,7 +113,7 @@ export class WorkOrders {
         throw error
       }
     }
-    throw new HostBlockedError({ host, reason: 'its orders were used up as fast as they were made' })
+    throw new OrdersUsedUpError({ host, orders: MAX_ORDERS })
   }
 
   #slotOf(host: string, { extra }: WorkOrderOffer): Slot {
@@ -182,7 +185,7 @@ export class WorkOrders {
     amount: bigint,
     { offer, host }: { readonly offer: WorkOrderOffer; readonly host: string },
   ): Promise<Tab> {
-    const { wallet, requester, sessionSeconds, receiptLog } = this.#options
+    const { wallet, requester, sessionSeconds, open, receiptLog } = this.#options
     const { extra, judge } = offer
     const { escrow, blockNumber } = wallet.market
     const now = wallet.now()
@@ -209,7 +212,8 @@ export class WorkOrders {
       now: () => wallet.now(),
       vouchers: judge.vouchers,
     })
-    const tab: Tab = { host, book, requests, signed, isOpen: false, running: 0 }
+    if (open) await openItself(wallet, { terms, signed, host })
+    const tab: Tab = { host, book, requests, signed, isOpen: open, running: 0 }
     this.#tabs.push(tab)
     return tab
   }
@@ -262,6 +266,14 @@ export class WorkOrders {
       })
     })
   }
+}
+
+async function openItself(
+  wallet: SpendingWallet,
+  { terms, signed, host }: { readonly terms: Terms; readonly signed: SignedOrder; readonly host: string },
+): Promise<void> {
+  const opening = await openOrder(wallet.signer, { escrow: wallet.market.escrow, terms, signed })
+  if (opening.status === 'refused') throw new OrderNotOpenedError({ host, detail: opening.detail })
 }
 
 function drop(slot: Slot, tab: Tab): void {

@@ -1,5 +1,6 @@
 import { UptoAdapter__factory, deploymentOf, type Deployment } from '@opg/bindings'
 import {
+  ChainUnavailableError,
   SILENT,
   connectProvider,
   openEscrowReader,
@@ -33,6 +34,7 @@ import { memoryOutbox, type OutboxStore } from './outboxStore.js'
 import { release } from './receipt.js'
 import { rawBody, type ReadBody } from './requestBytes.js'
 import { Sales, type SaleLimits } from './sales.js'
+import { SPONSORED_APPROVAL, tokenDomain } from './tokenDomain.js'
 import { uptoServer } from './uptoServer.js'
 
 export interface EscrowUptoOptions {
@@ -97,7 +99,8 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   const sleep: Sleep = options.sleep ?? pause
   const limits = { ...DEFAULT_SALE_LIMITS, ...options.limits }
   const provider = typeof options.rpc === 'string' ? await connectProvider(options.rpc) : options.rpc
-  const deployment = options.deployment ?? deploymentOf((await provider.getNetwork()).chainId)
+  const deployment =
+    options.deployment ?? deploymentOf((await asked('eth_chainId', () => provider.getNetwork())).chainId)
   const reader = await openEscrowReader({ provider, escrow: deployment.escrow, confirmations })
   const offer = offerOf(await addressOf(signer), { deployment, ...options })
   const { chainId, escrow, separator, seed } = reader
@@ -144,6 +147,7 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
     resourceServer,
     route: (price, { maxTimeoutSeconds, ...route } = {}) => ({
       ...route,
+      extensions: { ...(offered.extra.name === undefined ? {} : SPONSORED_APPROVAL), ...route.extensions },
       accepts: {
         scheme: 'upto',
         network: offered.network,
@@ -209,11 +213,17 @@ async function extraOf(
       found: 'null: there is no x402 upto proxy on this chain. Sell by the scheme work-order instead',
     })
   }
-  const initCodeHash = (await UptoAdapter__factory.connect(adapter, provider).DESK_INIT_CODE_HASH()) as Hex
+  const [initCodeHash, domain] = await asked('the adapter and the token', () =>
+    Promise.all([
+      UptoAdapter__factory.connect(adapter, provider).DESK_INIT_CODE_HASH(),
+      tokenDomain(provider, deployment.token),
+    ]),
+  )
   return {
+    ...domain,
     assetTransferMethod: 'permit2',
     paymentFlow: 'escrow',
-    facilitatorAddress: deskAddress({ adapter, initCodeHash, offer }),
+    facilitatorAddress: deskAddress({ adapter, initCodeHash: initCodeHash as Hex, offer }),
     adapter,
     offer,
   }
@@ -229,6 +239,14 @@ function check(
   { isRight, expected, found }: { readonly isRight: boolean; readonly expected: string; readonly found: string },
 ): void {
   if (!isRight) throw new SellerSettingError(setting, { expected, found })
+}
+
+async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    throw new ChainUnavailableError(operation, { cause: error })
+  }
 }
 
 /** Does not keep a process alive, and ends without an error when it is called off. */

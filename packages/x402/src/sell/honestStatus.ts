@@ -19,24 +19,26 @@ export function honestStatus() {
     }
     let hasEnded = false
     // What the payment middleware put there: it holds all back until the order is captured or released.
-    const { writeHead, end, destroy } = response
+    const writeHead = response.writeHead.bind(response)
+    const end = response.end.bind(response)
+    const destroy = response.destroy.bind(response)
     const override = (name: 'writeHead' | 'end' | 'destroy', value: (...args: never[]) => unknown): void => {
       Object.defineProperty(response, name, { value, configurable: true, writable: true })
     }
     override('writeHead', (...args: Parameters<typeof writeHead>) => {
       response.statusCode = args[0]
-      return Reflect.apply(writeHead, response, args)
+      return Reflect.apply(writeHead, undefined, args)
     })
     override('end', (...args: Parameters<typeof end>) => {
       hasEnded = true
-      return Reflect.apply(end, response, args)
+      return Reflect.apply(end, undefined, args)
     })
     override('destroy', (...args: Parameters<typeof destroy>) => {
       if (!hasEnded) {
         response.statusCode = 500
         response.end()
       }
-      return Reflect.apply(destroy, response, args)
+      return Reflect.apply(destroy, undefined, args)
     })
     next()
   }

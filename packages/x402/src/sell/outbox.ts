@@ -104,32 +104,45 @@ class RetryingOutbox implements Outbox {
   }
 
   async #deliverUntilDone(first: OutboxEntry, onFirst: (told: Told) => void): Promise<void> {
-    const { now, sleep, logger } = this.#options
     let entry = first
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    let pause = FIRST_PAUSE_MS
+    // A later entry of the order takes this one's place, and its caller may let it go.
+    while (this.#entries.get(entry.orderId) === entry) {
       const told = await this.#ask(entry)
       onFirst(told)
-      // A later entry of the order took this one's place, or its caller let it go.
       if (this.#entries.get(entry.orderId) !== entry) return
-      if (this.#isOver(entry, told)) return await this.forget(entry.orderId)
-      const released = told.status === 'done' ? await this.#released(entry) : undefined
-      if (released !== undefined) {
-        entry = released
-        await this.begin(entry)
-        pause = FIRST_PAUSE_MS / 2
-        continue
+      const isOver = this.#isOver(entry, told) || this.#isTooLate(entry)
+      if (isOver) {
+        await this.forget(entry.orderId)
+        return
       }
-      const { orderId, claimBy, step } = entry
-      const reason = told.status === 'done' ? 'unsigned' : told.reason
-      logger.warn({ orderId, phase: step.phase, reason }, 'the facilitator does not have an order yet; trying again')
-      if (this.#stopped.signal.aborted) return
-      await sleep(pause, this.#stopped.signal)
-      if (this.#stopped.signal.aborted || this.#entries.get(orderId) !== entry) return
-      if (now() >= claimBy * 1_000) {
-        logger.error({ orderId, phase: step.phase }, 'claimBy has come: anyone may return the order to its payer')
-        return await this.forget(orderId)
+      const released = told.status === 'done' ? await this.#released(entry) : undefined
+      if (released === undefined) {
+        const { orderId, step } = entry
+        const reason = told.status === 'done' ? 'unsigned' : told.reason
+        const fields = { orderId, phase: step.phase, reason }
+        this.#options.logger.warn(fields, 'the facilitator does not have an order yet; trying again')
+        if (await this.#pausedUntilStopped(pause)) return
+        pause = Math.min(2 * pause, LONGEST_PAUSE_MS)
+      } else {
+        entry = released
+        pause = FIRST_PAUSE_MS
+        await this.begin(entry)
       }
     }
+  }
+
+  async #pausedUntilStopped(ms: number): Promise<boolean> {
+    const { signal } = this.#stopped
+    if (!signal.aborted) await this.#options.sleep(ms, signal)
+    return signal.aborted
+  }
+
+  #isTooLate({ orderId, claimBy, step }: OutboxEntry): boolean {
+    const { now, logger } = this.#options
+    if (now() < claimBy * 1_000) return false
+    logger.error({ orderId, phase: step.phase }, 'claimBy has come: anyone may return the order to its payer')
+    return true
   }
 
   /** A lock that is there is released next; a capture is over only once the facilitator has it. */

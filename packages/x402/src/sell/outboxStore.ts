@@ -1,6 +1,7 @@
 import { parseSellerStep, toWire, type Hex, type SellerStep } from '@opg/protocol'
 import type { PaymentPayload, PaymentRequirements } from '@x402/core/types'
 import { open, readFile, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { OutboxError } from './errors.js'
 
 /** What must reach the facilitator for one order: by its step, an attempt to give up, or a capture. */
@@ -61,8 +62,8 @@ export function fileOutbox(path: string): OutboxStore {
     waiting = []
     written += lines.length
     try {
-      if (written > CLEAR_OUT_AFTER && written > 2 * entries.size) return await clearOut()
-      await durably(path, { flags: 'a', lines })
+      const isFull = written > CLEAR_OUT_AFTER && written > 2 * entries.size
+      await (isFull ? clearOut() : durably(path, { flags: 'a', lines }))
     } catch (cause) {
       throw new OutboxError(path, { cause })
     }
@@ -71,6 +72,8 @@ export function fileOutbox(path: string): OutboxStore {
     const fresh = `${path}.new`
     await durably(fresh, { flags: 'w', lines: [...entries.values()] })
     await rename(fresh, path)
+    const directory = await open(dirname(path))
+    await directory.sync().finally(() => directory.close())
     written = entries.size
   }
 

@@ -205,7 +205,8 @@ export class Sales {
   /** From now on there is an answer to wait for. */
   #await(payment: PaymentPayload, sale: Sale): void {
     const { now, limits, logger } = this.#options
-    const until = Math.min(now() + limits.answerTimeoutMs, sale.order.claimBy * 1_000 - limits.claimMarginMs)
+    const timeoutMs = Math.min(limits.answerTimeoutMs, MAX_TIMER_MS)
+    const until = Math.min(now() + timeoutMs, sale.order.claimBy * 1_000 - limits.claimMarginMs)
     const giveUp = (): void => {
       open.isLate = true
       logger.warn({ orderId: sale.orderId }, 'no answer came in time, and the order is given back')
@@ -214,7 +215,7 @@ export class Sales {
         logger.error({ orderId: sale.orderId, reason }, 'the release of an order was not kept')
       })
     }
-    const timer = setTimeout(giveUp, Math.min(Math.max(0, until - now()), MAX_TIMER_MS)).unref()
+    const timer = setTimeout(giveUp, Math.max(0, until - now())).unref()
     const open: OpenSale = { sale, until, timer, isLate: false }
     this.#open.set(payment, open)
   }
@@ -247,7 +248,10 @@ export class Sales {
 }
 
 function tooLate(): SaleRefusedError {
-  return new SaleRefusedError('answer_too_late', 'The answer took too long. The order was given back: nothing was charged.')
+  return new SaleRefusedError(
+    'answer_too_late',
+    'The answer took too long. The order was given back: nothing was charged.',
+  )
 }
 
 function entryOf({ orderId, order, payment, requirements }: Sale): {

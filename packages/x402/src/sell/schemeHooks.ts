@@ -1,5 +1,5 @@
 import type { HTTPTransportContext, SettleContext } from '@x402/core/server'
-import type { PaymentPayload, PaymentRequirements, SchemeServerHooks, SettleResponse } from '@x402/core/types'
+import type { PaymentPayload, SchemeServerHooks, SettleResponse } from '@x402/core/types'
 import type { Logger } from '@opg/node'
 import { SaleRefusedError } from './errors.js'
 import { feeOf } from './fee.js'
@@ -21,7 +21,7 @@ export function settleStep(
     // The same objects from the first step to the last, which x402 only shows as read-only.
     const payment = context.paymentPayload as PaymentPayload
     if (context.phase === 'before-handler') {
-      return await sales.lock(payment, context.requirements as PaymentRequirements)
+      return await sales.lock(payment, context.requirements)
     }
     if (context.phase === 'cancel') return await sales.release(payment)
     return await capture(payment, context)

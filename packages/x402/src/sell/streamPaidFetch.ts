@@ -18,7 +18,10 @@ export function streamPaidFetch(
   return async (request) => {
     const opened = await open(adapterOf(request)).catch(() => undefined)
     if (opened === undefined) {
-      return Response.json({ error: 'The facilitator could not be asked what it supports. Try again later.' }, { status: 502 })
+      return Response.json(
+        { error: 'The facilitator could not be asked what it supports. Try again later.' },
+        { status: 502 },
+      )
     }
     if (opened.status === 'refused') {
       const { status, headers, body, isHtml } = opened.response

@@ -67,6 +67,15 @@ describe('payFetch', () => {
     expect(order.amount).toBe(1_000n)
   })
 
+  it('opens orders itself where it is told to', async () => {
+    fetch = payFetch(payer, buyerOptions(devnet, { open: true }))
+    await fetch(seller.url, asking('one'))
+    const [paid] = seller.workOrders
+    expect(paid?.permit).toBeUndefined()
+    const order = await devnet.contracts.escrow.orders(paid?.request.orderId ?? '')
+    expect([order.closed, order.amount]).toEqual([false, 1_000n])
+  })
+
   it('makes a new order when the rest cannot cover a request', async () => {
     fetch = payFetch(payer, buyerOptions(devnet, { sessionAmount: units(100n) }))
     for (let i = 0; i < 12; i++) await fetch(seller.url, asking(String(i)))

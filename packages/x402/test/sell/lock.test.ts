@@ -1,11 +1,12 @@
 import { HTTPFacilitatorClient, type FacilitatorClient } from '@x402/core/server'
 import { connectProvider } from '@opg/node'
 import type { Hex } from '@opg/protocol'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { startLine } from './support/line.js'
 import { startRpcLine } from './support/rpcLine.js'
 import { answer, openShop } from './support/shop.js'
-import { SellWorld, refusal, settled, until } from './support/world.js'
+import { OPG, SellWorld, refusal, settled, until } from './support/world.js'
 
 const POST = { method: 'POST' } as const
 
@@ -47,6 +48,35 @@ describe('a lock', () => {
     // The payment is used up; a new one buys.
     expect(refusal(await world.send(shop.url, payment, POST))).toBe('payment_already_used')
     expect((await world.payFetch(shop.url, POST)).status).toBe(200)
+  })
+
+  it('that one server of the node gives up does not take the order from the other server that has it', async () => {
+    const slowLine = await startLine(world.facilitator.url)
+    try {
+      const slow = await openShop(world, answer, { facilitator: slowLine.url, limits: { lockTimeoutMs: 300 } })
+      const gate = { isOpen: false }
+      const quick = await openShop(world, async (_request, response) => {
+        while (!gate.isOpen) await wait(10)
+        response.json({ answer: 42 })
+      })
+      const payment = await world.sign(slow.url, POST)
+      const before = await world.money()
+      slowLine.moods.lock = 'held'
+      const atSlow = world.send(slow.url, payment, POST)
+      await until(() => slowLine.asked.length > 0, 'the slow one asked')
+      const atQuick = world.send(quick.url, payment, POST)
+      await until(() => quick.runs === 1, 'the quick one computes')
+      expect(refusal(await atSlow)).toBe('facilitator_timeout')
+      slowLine.moods.lock = 'well'
+      await until(() => slow.seller.outboxSize === 0, 'the slow one knows that it is not its own')
+      gate.isOpen = true
+      expect((await atQuick).status).toBe(200)
+      await world.untilPaid(before, OPG / 20n)
+      expect(slowLine.asked.map(({ phase }) => phase)).not.toContain('capture')
+      expect(slow.runs).toBe(0)
+    } finally {
+      await slowLine.stop()
+    }
   })
 
   it('whose facilitator cannot be reached asks for nothing and keeps nothing; the payment is good later', async () => {

@@ -3,7 +3,13 @@ import express from 'express'
 import { Hono } from 'hono'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { streamPaid, streamPaidFetch, type EscrowUptoOptions, type PaidPiece, type PaidStream } from '../../src/index.js'
+import {
+  streamPaid,
+  streamPaidFetch,
+  type EscrowUptoOptions,
+  type PaidPiece,
+  type PaidStream,
+} from '../../src/index.js'
 import { SellWorld, refusal, settled, until } from './support/world.js'
 
 const POST = { method: 'POST' } as const

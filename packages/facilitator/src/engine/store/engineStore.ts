@@ -59,12 +59,16 @@ export async function openEngineStore(options: EngineStoreOptions): Promise<Engi
     enqueueCapture: (capture) =>
       database.write('queueing a capture', (sql) => enqueueCaptureRow(sql, { capture, nowMs: clock() })),
     order: (orderId) => database.read('reading an order', (sql) => readOrder(sql, orderId)),
-    orders: (orderIds) =>
-      database.read('reading orders', async (sql) =>
-        orderIds.length === 0
-          ? []
-          : (await sql.all(`SELECT * FROM orders WHERE order_id IN ${placeholders(orderIds)}`, orderIds)).map(orderOf),
-      ),
+    decided: (orderIds) =>
+      database.read('reading orders', async (sql) => {
+        if (orderIds.length === 0) return []
+        const rows = await sql.all(
+          `SELECT * FROM orders WHERE order_id IN ${placeholders(orderIds)}
+             AND (chain <> 'none' OR refused IS NOT NULL OR capture IS NOT NULL)`,
+          orderIds,
+        )
+        return rows.map(orderOf)
+      }),
     counts: () => database.read('counting', readCounts),
 
     holdLane: (sender) =>

@@ -99,7 +99,8 @@ export interface EngineStore {
   /** Queues it; or, of nothing and while the opening is not written yet, takes the opening back. */
   enqueueCapture(capture: Capture): Promise<CaptureOutcome>
   order(orderId: Hex): Promise<StoredOrder | undefined>
-  orders(orderIds: readonly Hex[]): Promise<readonly StoredOrder[]>
+  /** Those of the orders that are open, refused or closed, or have a capture: whoever waits for a lock knows enough. */
+  decided(orderIds: readonly Hex[]): Promise<readonly StoredOrder[]>
   counts(): Promise<Counts>
 
   /** Takes or renews the lane of a key; undefined while another process holds it. */

@@ -479,6 +479,17 @@ export function describeEngineStore(name: string, create: () => Promise<BooksFac
       })
     })
 
+    it('tells the orders that are decided from those that are under way', async () => {
+      const lease = await lane()
+      for (const n of [1, 2, 3, 4]) await store.enqueue(wish(opening(n)))
+      await store.note(lease, [reading(opening(1), 'open')])
+      await store.refuse(lease, { orderId: opening(2).orderId, reason: 'InvalidNonce' })
+      await store.enqueueCapture(capture(opening(3), 5n))
+      const ids = [1, 2, 3, 4, 5].map((n) => opening(n).orderId)
+      expect((await store.decided(ids)).map(({ orderId }) => orderId).sort()).toEqual(ids.slice(0, 3))
+      expect(await store.decided([])).toEqual([])
+    })
+
     it('counts what there is', async () => {
       const lease = await lane()
       await openOrder(1)

@@ -14,12 +14,18 @@ import {
   type Hex,
   type Settlement,
   type Terms,
+  UPTO_PROXY,
   ZERO_ADDRESS,
   ZERO_BYTES32,
+  deskAddress,
   domainSeparator,
+  orderId,
+  orderSeed,
   structDigest,
+  uptoDigest,
+  uptoOrder,
 } from '@opg/protocol'
-import type { JsonRpcProvider, Wallet } from 'ethers'
+import { type JsonRpcProvider, type Wallet, toQuantity } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -58,6 +64,8 @@ export interface OpeningInput {
   /** Seconds from the latest block. */
   readonly claimIn?: number
 }
+
+export type UptoInput = OpeningInput & { readonly claimWindow?: number; readonly validAfter?: bigint }
 
 export interface RunningEngine {
   readonly engine: Engine
@@ -221,6 +229,47 @@ export class EngineWorld {
     }
   }
 
+  /** What an unmodified upto client of x402 signs for this offer. */
+  async uptoOpening({
+    claimWindow = 3_600,
+    validAfter = 0n,
+    payer = this.payer,
+    ...input
+  }: UptoInput = {}): Promise<Opening> {
+    this.#nonce += 1n
+    const { nonce = this.#nonce } = input
+    const { uptoAdapter: adapter, token } = this.devnet.deployment
+    if (adapter === null) throw new TypeError('no adapter')
+    const offer = { terms: this.terms(input.terms), claimWindow }
+    const initCodeHash = (await this.devnet.contracts.uptoAdapter.DESK_INIT_CODE_HASH()) as Hex
+    const authorization = {
+      from: payer.address as Address,
+      token,
+      amount: input.amount ?? OPG,
+      spender: UPTO_PROXY,
+      nonce,
+      deadline: BigInt(await this.devnet.now()) + 600n,
+      to: this.escrow.escrow,
+      facilitator: deskAddress({ adapter, initCodeHash, offer }),
+      validAfter,
+    }
+    const signature = payer.signingKey.sign(uptoDigest(this.escrow.chainId, authorization)).serialized as Hex
+    const order = uptoOrder(offer, authorization)
+    const { terms } = offer
+    const id = orderId({
+      seed: orderSeed({ chainId: this.escrow.deploymentChainId, escrow: this.escrow.escrow }),
+      terms,
+      order,
+    })
+    const { deadline } = authorization
+    return {
+      orderId: id,
+      terms,
+      order,
+      funding: { kind: 'upto', adapter, deadline, claimWindow, validAfter, signature },
+    }
+  }
+
   openings(count: number, input: OpeningInput = {}): Promise<readonly Opening[]> {
     return Promise.all(Array.from({ length: count }, () => this.opening(input)))
   }
@@ -270,6 +319,21 @@ export class EngineWorld {
   /** Transactions of the sending key so far. */
   sent(): Promise<number> {
     return this.devnet.provider.getTransactionCount(this.sender.address)
+  }
+
+  /** Transactions of the sending key, since a block, that opened and closed nothing. */
+  async wasted(sinceBlock: number): Promise<number> {
+    const { provider } = this.devnet
+    let wasted = 0
+    for (let number = sinceBlock + 1; number <= (await provider.getBlockNumber()); number++) {
+      const receipts = (await provider.send('eth_getBlockReceipts', [toQuantity(number)])) as readonly {
+        readonly from: string
+        readonly logs: readonly { readonly address: string }[]
+      }[]
+      const own = receipts.filter(({ from }) => from.toLowerCase() === this.sender.address.toLowerCase())
+      wasted += own.filter(({ logs }) => logs.length === 0).length
+    }
+    return wasted
   }
 
   balance(account: string): Promise<bigint> {

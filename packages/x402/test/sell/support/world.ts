@@ -103,15 +103,23 @@ export class SellWorld {
   }
 
   get client(): x402Client {
-    const { address } = this.payer
+    return this.clientOf(this.payer)
+  }
+
+  /** An unmodified x402 client that pays from a wallet. */
+  clientOf(wallet: Wallet): x402Client {
+    const { address } = wallet
     const network = `eip155:${String(this.devnet.chainId)}` as const
-    const client = new UptoEvmScheme({
-      address: address as Hex,
-      signTypedData: async ({ domain, types, message }) => {
-        const { EIP712Domain: _, ...rest } = types as Record<string, { name: string; type: string }[]>
-        return (await this.payer.signTypedData(domain, rest, message)) as Hex
+    const client = new UptoEvmScheme(
+      {
+        address: address as Hex,
+        signTypedData: async ({ domain, types, message }) => {
+          const { EIP712Domain: _, ...rest } = types as Record<string, { name: string; type: string }[]>
+          return (await wallet.signTypedData(domain, rest, message)) as Hex
+        },
       },
-    })
+      { rpcUrl: this.devnet.rpcUrl },
+    )
     const allowedAssets = [{ network, asset: this.devnet.deployment.token }]
     return x402Client.fromConfig({ schemes: [{ network, client }], spendControls: { allowedAssets } })
   }

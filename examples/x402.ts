@@ -1,0 +1,33 @@
+// The smallest agent over x402: a fetch that pays, within limits of its own.
+import { payFetch } from '@opg/x402'
+import { formatOpg, parseAddress } from '@opg/protocol'
+import { Wallet } from 'ethers'
+import { readFile } from 'node:fs/promises'
+
+const stop = (why: string): never => {
+  throw new Error(why)
+}
+const setting = (name: string): string => process.env[name] ?? stop(`Set ${name}, see examples/README.md.`)
+
+const wallet = new Wallet((await readFile(setting('PAYER_KEY_FILE'), 'utf8')).trim())
+const fetch = payFetch(wallet, {
+  rpcUrl: setting('RPC_URL'),
+  escrow: parseAddress(setting('ESCROW'), 'ESCROW'), // not needed where a deployment is recorded for the chain
+  maxPerDay: '1',
+  maxPerRequest: '0.01',
+  approve: true, // of Permit2, once
+  open: true, // the example's node has no facilitator that would
+})
+
+const texts = ['Where is the station?', 'Waar is het station?', 'Wo ist der Bahnhof?']
+for (const text of texts) {
+  const response = await fetch(`${setting('NODE_URL')}/v1/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'languages', input: { text } }),
+  })
+  const { output } = (await response.json()) as { readonly output: { readonly language: { readonly data: string[] } } }
+  console.log(`${text} ${output.language.data.join()}`)
+}
+console.log(`signed away today: ${formatOpg(await fetch.spentToday())} OPG, in one order`)
+for (const { orderId, status } of await fetch.close()) console.log(`order ${orderId}: ${status}`)
