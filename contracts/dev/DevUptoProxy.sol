@@ -12,18 +12,11 @@ import {IUptoProxy} from "../interfaces/IUptoProxy.sol";
 /// address on local chains, so it needs neither its constructor nor immutables. Its guard is in storage, as the proxy's is:
 /// gas that is measured through it is the proxy's, from the second settlement on.
 contract DevUptoProxy is IUptoProxy, ReentrancyGuard {
-    error AmountExceedsPermitted();
-    error InvalidDestination();
-    error InvalidOwner();
-    error PaymentTooEarly();
-    error Permit2612AmountMismatch();
-    error UnauthorizedFacilitator();
-
-    event Settled();
-    event SettledWithPermit();
-
+    /// @inheritdoc IUptoProxy
     IPermit2 public constant PERMIT2 = IPermit2(0x000000000022D473030F116dDEE9F6B43aC78BA3);
+    /// @inheritdoc IUptoProxy
     bytes32 public constant WITNESS_TYPEHASH = keccak256("Witness(address to,address facilitator,uint256 validAfter)");
+    /// @inheritdoc IUptoProxy
     string public constant WITNESS_TYPE_STRING =
         "Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)";
 
