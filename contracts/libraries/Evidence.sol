@@ -178,12 +178,6 @@ library RowReader {
         }
     }
 
-    function receiptsRoot(RowPointer self) internal pure returns (bytes32 value) {
-        assembly ("memory-safe") {
-            value := mload(add(self, 0xe0))
-        }
-    }
-
     function receiptCount(RowPointer self) internal pure returns (uint64 value) {
         assembly ("memory-safe") {
             value := mload(add(self, 0x100))
