@@ -1,8 +1,9 @@
 import { HTTPFacilitatorClient, type FacilitatorClient } from '@x402/core/server'
 import { connectProvider } from '@opg/node'
-import type { Hex } from '@opg/protocol'
+import { orderId, parseUptoPayment, uptoOrder } from '@opg/protocol'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Offered } from '../../src/index.js'
 import { startLine } from './support/line.js'
 import { startRpcLine } from './support/rpcLine.js'
 import { answer, openShop } from './support/shop.js'
@@ -98,31 +99,30 @@ describe('a lock', () => {
     expect((await world.send(shop.url, payment, POST)).status).toBe(200)
   })
 
-  it('that a lying facilitator made up starts no compute', async () => {
+  it.each([
+    ['this order', 'lock_unconfirmed'],
+    ['another order, which is closed', 'facilitator_failed'],
+  ])('that a lying facilitator made up for %s starts no compute', async (which, reason) => {
+    const paid = settled(await world.payFetch((await openShop(world)).url, POST))
     const well = new HTTPFacilitatorClient({ url: world.line.url })
-    const orderIds: Hex[] = []
+    const known: { offered?: Offered } = {}
     const facilitator: FacilitatorClient = {
       getSupported: () => well.getSupported(),
       verify: (...payment) => well.verify(...payment),
-      settle: async (payload, requirements) => {
-        const { opg } = payload.payload as { opg: { phase: string } }
-        if (opg.phase === 'capture') return await well.settle(payload, requirements)
-        const [orderId] = orderIds
-        if (orderId === undefined) throw new Error('the test names the order first')
-        return {
-          success: true,
-          transaction: `0x${'44'.repeat(32)}`,
-          network: requirements.network,
-          extra: { opg: { orderId, state: 'locked' } },
-        }
+      settle: ({ payload }, { network }) => {
+        const { opg: _, ...signed } = payload
+        const { offered } = known
+        if (offered === undefined) throw new Error('the seller is set up first')
+        const { seed, offer } = offered
+        const order = uptoOrder(offer, parseUptoPayment(signed).authorization)
+        const asked = orderId({ seed, terms: offer.terms, order })
+        const opg = { orderId: which === 'this order' ? asked : paid.opg.orderId, state: 'locked' }
+        return Promise.resolve({ success: true, transaction: `0x${'44'.repeat(32)}`, network, extra: { opg } })
       },
     }
     const shop = await openShop(world, answer, { facilitator, limits })
-    // Of this order it knows everything but that it is open.
-    const honest = await openShop(world)
-    const { opg } = settled(await world.payFetch(honest.url, POST))
-    orderIds.push(opg.orderId)
-    expect(refusal(await world.payFetch(shop.url, POST))).toBe('facilitator_failed')
+    known.offered = shop.seller.offered
+    expect(refusal(await world.payFetch(shop.url, POST))).toBe(reason)
     expect(shop.runs).toBe(0)
   })
 
