@@ -52,7 +52,7 @@ export interface Admitting {
 
 const CHAIN_ID = 84_532n
 const SESSIONS = 500
-const AT_ONCE = 100
+const AT_ONCE = 250
 const MAX_FEE = 10n ** 12n
 const AMOUNT = 10n ** 24n
 const PATH = '/v1/chat/completions'

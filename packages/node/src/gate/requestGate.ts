@@ -10,7 +10,7 @@ import {
   recoverSigner,
   requestHash,
   requestId,
-  structDigest,
+  typedDigest,
 } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier.js'
@@ -97,7 +97,8 @@ export function createSignatureCheck({
 
   return async ({ read, order }) => {
     const { requester } = order.order.job
-    const digest = structDigest(chain.separator, { name: 'InferenceRequest', value: read.request })
+    // A request's id is its struct hash.
+    const digest = typedDigest(chain.separator, read.requestId)
     if (recoverSigner(digest, read.signature) === requester) return undefined
     if ((await isWallet(requester)) && (await chain.isValidSignature(requester, { digest, signature: read.signature })))
       return undefined

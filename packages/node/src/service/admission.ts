@@ -59,6 +59,35 @@ export function createAdmission(options: AdmissionOptions): Admission {
     return answer.requestId === requestId ? { status: 'replayed', answer } : conflict(request)
   }
 
+  /** Everything but who signed it. */
+  async function reserve(
+    call: PaidCall,
+    { read, order }: { readonly read: ReadRequest; readonly order: StoredOrder },
+  ): Promise<AdmittedRequest | Replay | Refusal> {
+    const { request, requestId } = read
+    const verifier = liveVerifierOf(policy, order)
+    if ('status' in verifier) return verifier
+    const { signer } = verifier
+    if (signer === undefined) throw new EvidenceKeyMissingError(order.orderId)
+    const current = await gate.current(order)
+    if ('status' in current) return current
+    const late = refusalToStart(policy, { call, request, order: current, clock })
+    if (late !== undefined) return late
+
+    let voucher: SignedVoucher | undefined
+    if (verifier.takesVouchers) {
+      const checked = checkVoucher(policy, { signedVoucher: call.signedVoucher, order, separator: chain.separator })
+      if ('status' in checked) return checked
+      voucher = checked
+    }
+
+    const { orderId, index, maxFee } = request
+    const outcome = await store.reserve({ orderId, index, requestId, maxFee, voucher })
+    if (outcome.status === 'answered') return { status: 'replayed', answer: outcome.answer }
+    if (outcome.status !== 'reserved') return refusalOf(outcome, request)
+    return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer }
+  }
+
   return {
     admit: async (call) => {
       const { authorized, known } = call
@@ -68,7 +97,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
           : known === undefined
             ? readRequest(call.signedRequest)
             : identified(known.signedRequest)
-      const { request, requestId } = read
+      const { request } = read
       const order = known?.order ?? (await store.recentOrder(request.orderId))
       if (order === undefined) {
         return refuse('order-unknown', `Order ${request.orderId} is not known here. Send it to POST /v1/orders first.`)
@@ -83,29 +112,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const isReady = gate.isCurrent(order) && refusalToStart(policy, { call, request, order, clock }) === undefined
       const stored = isReady ? undefined : await storedFor(read)
       if (stored !== undefined) return stored
-
-      const verifier = liveVerifierOf(policy, order)
-      if ('status' in verifier) return verifier
-      const { signer } = verifier
-      if (signer === undefined) throw new EvidenceKeyMissingError(order.orderId)
-      const current = await gate.current(order)
+      const outcome = await reserve(call, { read, order })
       // It may have been answered since, and its order closed by that.
-      if ('status' in current) return (await storedFor(read)) ?? current
-      const late = refusalToStart(policy, { call, request, order: current, clock })
-      if (late !== undefined) return late
-
-      let voucher: SignedVoucher | undefined
-      if (verifier.takesVouchers) {
-        const checked = checkVoucher(policy, { signedVoucher: call.signedVoucher, order, separator: chain.separator })
-        if ('status' in checked) return checked
-        voucher = checked
-      }
-
-      const { orderId, index, maxFee } = request
-      const outcome = await store.reserve({ orderId, index, requestId, maxFee, voucher })
-      if (outcome.status === 'answered') return { status: 'replayed', answer: outcome.answer }
-      if (outcome.status !== 'reserved') return refusalOf(outcome, request)
-      return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer }
+      return outcome.status === 'refused' ? ((await storedFor(read)) ?? outcome) : outcome
     },
   }
 }

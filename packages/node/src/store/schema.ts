@@ -5,6 +5,17 @@ const VERSION = 'schema version'
 /** Goes up with every change of the tables. */
 const SCHEMA_VERSION = 3
 
+/** One tree and no index: every request writes here, and there are never more rows than requests that run. */
+const RESERVATIONS = `CREATE TABLE IF NOT EXISTS reservations (
+    order_id TEXT NOT NULL REFERENCES orders,
+    idx TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    max_fee TEXT NOT NULL,
+    fence TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    PRIMARY KEY (order_id, idx)
+  ) STRICT, WITHOUT ROWID;`
+
 // STRICT, so that no amount can become a number on its way. `owner` is one opened handle of one process.
 const TABLES = `
   CREATE TABLE IF NOT EXISTS orders (
@@ -32,16 +43,7 @@ const TABLES = `
 
   CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, lease_until_ms INTEGER NOT NULL) STRICT;
 
-  CREATE TABLE IF NOT EXISTS reservations (
-    order_id TEXT NOT NULL REFERENCES orders,
-    idx TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    max_fee TEXT NOT NULL,
-    fence TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    PRIMARY KEY (order_id, idx)
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS reservations_by_owner ON reservations (owner);
+  ${RESERVATIONS}
 
   CREATE TABLE IF NOT EXISTS receipts (
     order_id TEXT NOT NULL REFERENCES orders,
@@ -103,8 +105,10 @@ const TABLES = `
 const MIGRATIONS: readonly string[] = [
   // Slices of routed orders, and vouchers.
   'ALTER TABLE orders ADD COLUMN slice TEXT; ALTER TABLE orders ADD COLUMN voucher TEXT;',
-  // Payments over x402: a table of their own, made below.
-  'SELECT 1',
+  // Payments over x402: a table of their own, made below. Reservations without an index.
+  `ALTER TABLE reservations RENAME TO reservations_2; ${RESERVATIONS}
+   INSERT INTO reservations SELECT order_id, idx, request_id, max_fee, fence, owner FROM reservations_2;
+   DROP TABLE reservations_2;`,
 ]
 
 /**

@@ -48,6 +48,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
   }
   const token = (): Hex => `0x${Buffer.from(random(16)).toString('hex')}`
   const owner = token()
+  let fences = 0
+  // Nobody else makes one with this owner in it.
+  const nextFence = (): Hex => `${owner}${(fences++).toString(16).padStart(16, '0')}`
   const renew = (): void => {
     renewOwner(database, { owner, nowMs: clock(), leaseMs })
   }
@@ -78,7 +81,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
     answer: (orderId, index) => database.look('reading an answer', () => readAnswer(database, orderId, index)),
     reserve: (request) =>
-      database.share('reserving', () => reserveRow(database, request, { owner, fence: token() }), { first: renew }),
+      database.share('reserving', () => reserveRow(database, request, { owner, fence: nextFence() }), { first: renew }),
     commit: (reservation, commitment) =>
       database.share('storing a receipt', () => commitRow(database, { reservation, commitment, nowMs: clock() })),
     abandon: (reservation) =>

@@ -75,7 +75,7 @@ export interface ReservationRequest {
 
 /** The right to run one request, and to bill at most `maxFee` for it. */
 export interface Reservation extends ReservationRequest {
-  /** Random: a commit needs the row that carries it. */
+  /** Nobody else's: a commit needs the row that carries it. */
   readonly fence: Hex
 }
 
