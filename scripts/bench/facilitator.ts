@@ -23,7 +23,7 @@ const MEANING = {
   verifyPerSecond: 'payments that the facilitator verifies, payload and requirements to answer',
   stockVerifyPerSecond: 'the same by the stock facilitator',
   verifyRatio: 'of the two, the median of the rounds',
-  admitPerSecond: 'requests of sessions that the node admits, header to durable reservation',
+  admitPerSecond: 'requests of 500 agents that the node admits, header to durable reservation',
   admitRatio: 'of that and stockVerifyPerSecond, the median of the rounds',
   admitP99Ms: 'from arrival to admission at half that load, 99th percentile, in milliseconds',
 } as const

@@ -52,7 +52,8 @@ export interface Admitting {
 
 const CHAIN_ID = 84_532n
 const SESSIONS = 500
-const AT_ONCE = 250
+/** Each agent has one request under way. */
+const AT_ONCE = SESSIONS
 const MAX_FEE = 10n ** 12n
 const AMOUNT = 10n ** 24n
 const PATH = '/v1/chat/completions'

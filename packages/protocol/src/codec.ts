@@ -113,20 +113,24 @@ export function parseObject<T extends object>(members: { readonly [Key in keyof 
       throw new InvalidInputError({ field: field === '' ? 'value' : field, expected: 'an object', value })
     }
     const source = value as Readonly<Record<string, unknown>>
-    const unknown = Object.keys(source).find((key) => !Object.hasOwn(members, key))
-    if (unknown !== undefined) {
-      // The key is hostile too: escaped and cut.
-      const key = JSON.stringify(unknown.slice(0, 40)).slice(1, -1)
-      throw new InvalidInputError({
-        field: path(field, key),
-        expected: 'left out, as it has no meaning',
-        value: source[unknown],
-      })
+    for (const key of Object.keys(source)) {
+      if (!Object.hasOwn(members, key)) throw notAMember(source[key], { field, key })
     }
-    return Object.fromEntries(
-      readers.map(([key, read]) => [key, read(Object.hasOwn(source, key) ? source[key] : undefined, path(field, key))]),
-    ) as T
+    const result: Record<string, unknown> = {}
+    for (const [key, read] of readers) {
+      result[key] = read(Object.hasOwn(source, key) ? source[key] : undefined, path(field, key))
+    }
+    return result as T
   }
+}
+
+function notAMember(
+  value: unknown,
+  { field, key }: { readonly field: string; readonly key: string },
+): InvalidInputError {
+  // The key is hostile too: escaped and cut.
+  const shown = JSON.stringify(key.slice(0, 40)).slice(1, -1)
+  return new InvalidInputError({ field: path(field, shown), expected: 'left out, as it has no meaning', value })
 }
 
 /** A value as its JSON; the counterpart of the readers. */

@@ -1,10 +1,10 @@
 import secp256k1 from 'secp256k1'
 import { checksumAddress } from './address.js'
 import type { Address, Hex } from './types.js'
-import { WORD, bytesOfHex, hexOf, keccak } from './words.js'
+import { WORD, bytesOfHex, keccak } from './words.js'
 
 /** Half the order of secp256k1, rounded down: `s` above it is the twin of a signature that exists already. */
-const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
+const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex')
 
 /**
  * The account whose ECDSA key signed `digest`, with its checksum, or undefined if the signature is none: 65 bytes
@@ -38,5 +38,5 @@ function splitSignature(bytes: Uint8Array): { readonly compact: Uint8Array; read
 }
 
 function isHigh(compact: Uint8Array): boolean {
-  return BigInt(hexOf(compact.subarray(WORD))) > HALF_ORDER
+  return HALF_ORDER.compare(compact, WORD) < 0
 }

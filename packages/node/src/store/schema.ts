@@ -5,9 +5,9 @@ const VERSION = 'schema version'
 /** Goes up with every change of the tables. */
 const SCHEMA_VERSION = 3
 
-/** One tree and no index: every request writes here, and there are never more rows than requests that run. */
+/** One tree, no index and no reference, as every request writes here; there are no more rows than requests that run. */
 const RESERVATIONS = `CREATE TABLE IF NOT EXISTS reservations (
-    order_id TEXT NOT NULL REFERENCES orders,
+    order_id TEXT NOT NULL,
     idx TEXT NOT NULL,
     request_id TEXT NOT NULL,
     max_fee TEXT NOT NULL,
