@@ -107,9 +107,15 @@ export function createAdmission(options: AdmissionOptions): Admission {
         (authorized === undefined ? await checkSignature({ read, order }) : undefined)
       if (refusal !== undefined) return refusal
 
-      // A stored answer is the requester's for good: after the request expired, and after the order closed. Where nothing
-      // stands against the request, the reservation finds it.
-      const isReady = gate.isCurrent(order) && refusalToStart(policy, { call, request, order, clock }) === undefined
+      // A stored answer is the requester's for good: after the request expired, after the order closed, without a voucher
+      // and without the key. Where nothing of that stands against the request, the reservation finds it.
+      const verifier = liveVerifierOf(policy, order)
+      const isReady =
+        !('status' in verifier) &&
+        verifier.signer !== undefined &&
+        !verifier.takesVouchers &&
+        gate.isCurrent(order) &&
+        refusalToStart(policy, { call, request, order, clock }) === undefined
       const stored = isReady ? undefined : await storedFor(read)
       if (stored !== undefined) return stored
       const outcome = await reserve(call, { read, order })
