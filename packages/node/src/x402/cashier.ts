@@ -18,7 +18,7 @@ export interface CashierOptions {
   readonly selling: Selling
   readonly service: PaidService
   readonly store: NodeStore
-  readonly chain: Pick<EscrowReader, 'seed' | 'separator' | 'snapshot'>
+  readonly chain: Pick<EscrowReader, 'chainId' | 'codeHash' | 'isValidSignature' | 'seed' | 'separator' | 'snapshot'>
   /** Signs 32 bytes with the node's key. */
   readonly signDigest: (digest: Hex) => Hex
   /** Who locks; undefined where payers open their orders themselves, and then there is no `upto`. */

@@ -43,15 +43,18 @@ export function createLocking(options: LockingOptions): Locking {
   const { node, separator, signDigest, facilitator, service, confirmTimeoutMs, clock, sleep, logger } = options
   const running = new Map<Hex, Promise<LockOutcome>>()
 
-  /** All processes of a node make the same attempt, so that any of them can go on with it. Its books serve it once. */
-  function stepOf(orderId: Hex): LockStep {
-    const attempt = solidityPackedKeccak256(['address', 'bytes32'], [node, orderId]) as Hex
+  /**
+   * All processes of a node make the same attempt, so that any of them can go on with it. Its books serve it once. What
+   * was locked as a session is not locked again as a stock payment.
+   */
+  function stepOf(orderId: Hex, scheme: string): LockStep {
+    const attempt = solidityPackedKeccak256(['address', 'bytes32', 'string'], [node, orderId, scheme]) as Hex
     const digest = structDigest(separator, { name: 'LockAttempt', value: { orderId, attempt } })
     return { phase: 'lock', attempt, signature: signDigest(digest) }
   }
 
   async function lockOnce({ orderId, terms, order, payment }: Lockable, signal: AbortSignal): Promise<LockOutcome> {
-    const answer = await facilitator.lock({ payment, step: stepOf(orderId) }, signal)
+    const answer = await facilitator.lock({ payment, step: stepOf(orderId, payment.accepted.scheme) }, signal)
     if (answer.status === 'refused') {
       const { reason, message } = answer
       logger.info({ orderId, reason }, 'the facilitator locked nothing')

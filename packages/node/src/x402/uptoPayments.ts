@@ -4,14 +4,17 @@ import {
   UPTO_PROXY,
   orderId,
   parseUptoPayment,
+  recoverSigner,
   requestHash,
   requestId,
+  uptoDigest,
   uptoOrder,
   type Hex,
   type InferenceRequest,
   type UptoAuthorization,
 } from '@opg/protocol'
 import type { PaymentStore, StoredPayment } from '../store/paymentTypes.js'
+import type { EscrowReader } from '../chain/escrowReader.js'
 import type { Locking } from './locking.js'
 import { PAYMENT_HEADER, type ReadPayment } from './paymentHeader.js'
 import { mismatch, refusePayment } from './refusal.js'
@@ -27,6 +30,7 @@ export interface UptoDependencies {
   readonly seed: Hex
   readonly locking: Locking
   readonly store: PaymentStore
+  readonly chain: Pick<EscrowReader, 'chainId' | 'codeHash' | 'isValidSignature'>
   readonly clock: Clock
 }
 
@@ -37,7 +41,7 @@ export async function acceptUpto(
 ): Promise<Acceptance> {
   const { selling, seed, locking, store } = dependencies
   const { payment, sale, signal } = input
-  const { authorization } = parseUptoPayment(payment.payload, `${PAYMENT_HEADER}.payload`)
+  const { authorization, signature } = parseUptoPayment(payment.payload, `${PAYMENT_HEADER}.payload`)
   const requirements = uptoRequirements(selling, sale)
   const sold = uptoOffer(selling, sale.modelId)
   if (requirements === undefined || sold === undefined) {
@@ -45,6 +49,10 @@ export async function acceptUpto(
   }
   const wrong = refusalByAuthorization(authorization, requirements, sold.desk)
   if (wrong !== undefined) return wrong
+  // Orders and their members are public: only the payer's signature says that the payment is for this request.
+  if (!(await isSigned(dependencies, authorization, signature))) {
+    return mismatch(`The authorization must be signed by ${authorization.from}.`, 'invalid_permit2_signature')
+  }
 
   const { terms } = sold.offer
   const order = uptoOrder(sold.offer, authorization)
@@ -91,6 +99,18 @@ export async function acceptUpto(
     response: (answer) =>
       respond({ orderId: id, payer: order.payer, transaction, network: requirements.network, isClosed: true }, answer),
   }
+}
+
+/** As Permit2 would take it: by the payer's key, or by its code where it has some. @throws {ChainUnavailableError} */
+async function isSigned(
+  { chain }: UptoDependencies,
+  authorization: UptoAuthorization,
+  signature: Hex,
+): Promise<boolean> {
+  const { from } = authorization
+  const digest = uptoDigest(chain.chainId, authorization)
+  if (recoverSigner(digest, signature) === from) return true
+  return (await chain.codeHash(from)) !== undefined && (await chain.isValidSignature(from, { digest, signature }))
 }
 
 /** The payment in the books: the first request that it came with is the one that it pays for. */

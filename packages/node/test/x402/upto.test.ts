@@ -86,6 +86,21 @@ describe('stock upto clients at a node', () => {
     expect(await shop.balance(payer.address)).toBe(OPG - fee)
   })
 
+  it("somebody else's payment, rebuilt from what is public, without the signature: no answer, and its order stays as it is", async () => {
+    const payer = await shop.payer()
+    const payment = await signPayment(payer, chat(), CHAT)
+    const answered = await pay(chat(), CHAT, payment)
+    expect(answered.status).toBe(200)
+    const forged = { ...payment, payload: { ...payment.payload, signature: `0x${'22'.repeat(64)}1b` } }
+    expect(await verdict(await pay(chat(), CHAT, forged))).toBe('402 PAYMENT_MISMATCH')
+
+    const unpaid = await signPayment(payer, chat(), CHAT)
+    const stolen = { ...unpaid, payload: { ...unpaid.payload, signature: payment.payload['signature'] } }
+    expect(await verdict(await pay(chat(), CHAT, stolen))).toBe('402 PAYMENT_MISMATCH')
+    expect(await verdict(await pay(chat(), CHAT, unpaid))).toBe('200') // it was not bound by the forgery
+    expect(shop.llm.seen).toHaveLength(2)
+  })
+
   it('one payment for two requests: the second is a conflict, and is not computed', async () => {
     const payer = await shop.payer()
     const other = { ...CHAT, messages: [{ role: 'user', content: 'ho' }] }
@@ -223,10 +238,10 @@ describe('stock upto clients at a node', () => {
       ['accepted.extra.more', {}, 402, 'PAYMENT_MISMATCH'],
       ['payload.opg', { phase: 'lock' }, 400, 'INVALID_INPUT'],
       ['payload.phase', 'lock', 400, 'INVALID_INPUT'],
-      ['payload.signature', `0x${'11'.repeat(65)}`, 402, 'LOCK_REFUSED'],
+      ['payload.signature', `0x${'11'.repeat(65)}`, 402, 'PAYMENT_MISMATCH'],
       ['payload.signature', '0x', 400, 'INVALID_INPUT'],
-      ['payload.permit2Authorization.from', '0x1111111111111111111111111111111111111111', 402, 'LOCK_REFUSED'],
-      ['payload.permit2Authorization.nonce', '7', 402, 'LOCK_REFUSED'],
+      ['payload.permit2Authorization.from', '0x1111111111111111111111111111111111111111', 402, 'PAYMENT_MISMATCH'],
+      ['payload.permit2Authorization.nonce', '7', 402, 'PAYMENT_MISMATCH'],
       ['payload.permit2Authorization.nonce', 7, 400, 'INVALID_INPUT'],
       ['payload.permit2Authorization.deadline', '1', 402, 'PAYMENT_MISMATCH'],
       ['payload.permit2Authorization.deadline', '99999999999', 402, 'PAYMENT_MISMATCH'],
@@ -236,7 +251,7 @@ describe('stock upto clients at a node', () => {
       ['payload.permit2Authorization.witness.to', ZERO, 402, 'PAYMENT_MISMATCH'],
       ['payload.permit2Authorization.witness.facilitator', ZERO, 402, 'PAYMENT_MISMATCH'],
       ['payload.permit2Authorization.witness.validAfter', '99999999999', 402, 'PAYMENT_MISMATCH'],
-      ['payload.permit2Authorization.witness.validAfter', '1', 402, 'LOCK_REFUSED'],
+      ['payload.permit2Authorization.witness.validAfter', '1', 402, 'PAYMENT_MISMATCH'],
     ])('%s = %j: %i %s, nothing is computed or locked', async (path, value, status, code) => {
       const payer = shop.devnet.wallets[5]
       const payment = await signPayment(payer, chat(), CHAT)

@@ -5,20 +5,20 @@ const MAX_TEXT = 200
 /** A limit of the spender's own would be passed. Nothing was signed. */
 export class SpendLimitError extends Error {
   readonly code = 'SPEND_LIMIT'
-  readonly limit: 'request' | 'day' | 'host'
+  readonly limit: 'request' | 'day' | 'host' | 'session'
   /** Base units that the limit leaves. */
   readonly left: bigint
   /** Base units that were to be signed away. */
   readonly needed: bigint
 
   constructor(input: {
-    readonly limit: 'request' | 'day' | 'host'
+    readonly limit: 'request' | 'day' | 'host' | 'session'
     readonly host: string
     readonly left: bigint
     readonly needed: bigint
   }) {
     const { limit, host, left, needed } = input
-    const option = { request: 'maxPerRequest', day: 'maxPerDay', host: 'maxPerHost' }[limit]
+    const option = { request: 'maxPerRequest', day: 'maxPerDay', host: 'maxPerHost', session: 'sessionAmount' }[limit]
     super(
       `${host} asks for ${formatOpg(needed)} OPG, and ${option} leaves ${formatOpg(left)}. Nothing was signed. Raise the limit, ask for less, or wait: what is signed away counts for 24 hours, or until the chain shows that it came back.`,
     )

@@ -167,7 +167,9 @@ export class WorkOrders {
   ): Promise<void> {
     const { host } = slot
     const least = max(offer.extra.minAmount, offer.amount)
-    const wished = max(this.#options.sessionAmount, least)
+    const wished = max(this.#options.sessionAmount, offer.amount)
+    // How much is locked is the spender's choice: a seller whose own key is the evidence could take all of it.
+    if (least > wished) throw new SpendLimitError({ limit: 'session', host, left: wished, needed: least })
     let tab: Tab
     try {
       tab = await this.#make(wished, { offer, host })

@@ -30,6 +30,9 @@ const OPEN_REASONS: readonly string[] = ['lock_pending', 'unavailable', 'settlem
 /** The connection was never made, so nothing was sent. */
 const UNSENT_CODES: readonly unknown[] = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']
 
+/** What stands between may say these after the facilitator was reached. */
+const BUSY_STATUSES: readonly number[] = [408, 425, 429]
+
 /** Asks a facilitator to settle, with the seller's step in the payload, and waits for `timeoutMs` at most. Never throws. */
 export async function askFacilitator(
   facilitator: Pick<FacilitatorClient, 'settle'>,
@@ -45,9 +48,9 @@ export async function askFacilitator(
     return answer.success ? accepted(answer, orderId) : declined(answer)
   } catch (error) {
     if (error instanceof SettleError) {
-      // An error of the server says nothing; one of the caller is an answer.
+      // An error of the server says nothing, nor does a line that is busy or slow; one of the caller is an answer.
       const { errorReason: reason = 'facilitator_failed', errorMessage: message = error.message } = error
-      return error.statusCode >= 500
+      return error.statusCode >= 500 || BUSY_STATUSES.includes(error.statusCode)
         ? unknown(reason, message)
         : declined({ errorReason: reason, errorMessage: message })
     }
