@@ -2,7 +2,7 @@ import { payFetch, type PayingFetch } from '@opg/x402'
 import type { Devnet } from '@opg/devnet'
 import { parseSettledExtra } from '@opg/protocol'
 import { decodePaymentResponseHeader } from '@x402/fetch'
-import { MaxUint256, toQuantity, Wallet } from 'ethers'
+import { type JsonRpcProvider, MaxUint256, toQuantity, Wallet } from 'ethers'
 import { inferBody } from '../../demo/sentences.js'
 
 const OPG = 10n ** 18n
@@ -27,15 +27,20 @@ export interface Traffic {
 export async function createAgents(devnet: Devnet, count: number): Promise<readonly Agent[]> {
   const { provider, deployment, contracts } = devnet
   const wallets = Array.from({ length: count }, () => new Wallet(Wallet.createRandom().privateKey, provider))
+  const [minter] = devnet.wallets
+  let nonce = await minter.getNonce()
   for (let from = 0; from < count; from += AT_ONCE) {
-    await Promise.all(
-      wallets.slice(from, from + AT_ONCE).map(async (wallet) => {
-        await provider.send('anvil_setBalance', [wallet.address, toQuantity(OPG)])
-        await (await contracts.token.connect(wallet).approve(deployment.permit2, MaxUint256)).wait()
-      }),
+    const group = wallets.slice(from, from + AT_ONCE)
+    const minted: string[] = []
+    for (const { address } of group) {
+      minted.push((await contracts.token.mint(address, 10n * OPG, { nonce: nonce++ })).hash)
+      await provider.send('anvil_setBalance', [address, toQuantity(OPG)])
+    }
+    const approved = group.map(
+      async (wallet) => (await contracts.token.connect(wallet).approve(deployment.permit2, MaxUint256)).hash,
     )
+    await mined(provider, [...minted, ...(await Promise.all(approved))])
   }
-  for (const { address } of wallets) await devnet.mint(address, 10n * OPG)
   return wallets.map((wallet) => ({
     pay: payFetch(wallet, {
       rpcUrl: provider,
@@ -44,6 +49,11 @@ export async function createAgents(devnet: Devnet, count: number): Promise<reado
       sessionAmount: '2',
     }),
   }))
+}
+
+/** Asks for each receipt until it is there: a listener for blocks can miss the last one. */
+async function mined(provider: JsonRpcProvider, hashes: readonly string[]): Promise<void> {
+  for (const hash of hashes) while ((await provider.getTransactionReceipt(hash)) === null) await pause(10)
 }
 
 /** Each agent asks in turn the node, which is paid, and the bare handler, until the time is over. */
