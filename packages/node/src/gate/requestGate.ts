@@ -1,13 +1,11 @@
 import type { Clock } from '@opg/operator'
 import {
-  type Address,
   type Hex,
   type InferenceRequest,
   REQUEST_HEADER,
   type SignedRequest,
   decodeRequestHeader,
   parseSignedRequest,
-  recoverSigner,
   requestHash,
   requestId,
   typedDigest,
@@ -17,12 +15,9 @@ import { type AcceptedVerifier, verifierFor } from '../receipts/acceptedVerifier
 import type { PaidCall, Refusal } from '../service/types.js'
 import { evidenceKeyOf, pinnedHash } from '../store/reservedSlice.js'
 import type { StoredOrder } from '../store/types.js'
+import { createAccountSignature } from './accountSignature.js'
 import { type GatePolicy, refusalByTime } from './policy.js'
 import { refuse } from './refusal.js'
-
-/** For so long an account without code is taken to have none. */
-const WITHOUT_CODE_FOR_MS = 30_000
-const MAX_WITHOUT_CODE = 10_000
 
 /** A request whose shape is right; nothing is known of who signed it. */
 export interface ReadRequest {
@@ -84,24 +79,13 @@ export function createSignatureCheck({
   readonly chain: EscrowReader
   readonly clock: Clock
 }): (input: { readonly read: ReadRequest; readonly order: StoredOrder }) => Promise<Refusal | undefined> {
-  // Who sends bad signatures in a flood must not make the node flood its RPC.
-  const withoutCode = new Map<Address, number>()
-
-  async function isWallet(account: Address): Promise<boolean> {
-    if (clock() - (withoutCode.get(account) ?? -Infinity) < WITHOUT_CODE_FOR_MS) return false
-    const hasCode = (await chain.codeHash(account)) !== undefined
-    if (withoutCode.size >= MAX_WITHOUT_CODE) withoutCode.clear()
-    if (!hasCode) withoutCode.set(account, clock())
-    return hasCode
-  }
+  const isSignedBy = createAccountSignature({ chain, clock })
 
   return async ({ read, order }) => {
     const { requester } = order.order.job
     // A request's id is its struct hash.
     const digest = typedDigest(chain.separator, read.requestId)
-    if (recoverSigner(digest, read.signature) === requester) return undefined
-    if ((await isWallet(requester)) && (await chain.isValidSignature(requester, { digest, signature: read.signature })))
-      return undefined
+    if (await isSignedBy(requester, { digest, signature: read.signature })) return undefined
     return refuse(
       'signature-invalid',
       `The request must be signed by requester ${requester} for chain ${chain.chainId.toString()} and escrow ${chain.escrow}.`,

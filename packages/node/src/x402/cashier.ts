@@ -2,6 +2,7 @@ import type { Clock, Logger, Sleep } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { isDeepStrictEqual } from 'node:util'
 import type { EscrowReader } from '../chain/escrowReader.js'
+import { createAccountSignature } from '../gate/accountSignature.js'
 import type { PaidService } from '../service/types.js'
 import type { NodeStore } from '../store/types.js'
 import type { Facilitator } from './facilitator.js'
@@ -38,7 +39,8 @@ export function createCashier(options: CashierOptions): Cashier {
   const { service, store, chain, facilitator, sleep, confirmTimeoutMs = DEFAULT_CONFIRM_TIMEOUT_MS } = options
   const selling = facilitator === undefined ? { ...options.selling, upto: undefined } : options.selling
   const { node } = selling.terms
-  const { seed, separator } = chain
+  const { seed, separator, chainId } = chain
+  const isSignedBy = createAccountSignature(options)
   const locking =
     facilitator === undefined
       ? undefined
@@ -72,7 +74,7 @@ export function createCashier(options: CashierOptions): Cashier {
         return acceptWorkOrder({ selling, seed, locking, service, store }, { payment, sale, signal })
       }
       if (locking === undefined) return mismatch('This node takes no upto payments.', 'unsupported_scheme')
-      return acceptUpto({ ...options, selling, seed, locking }, { payment, sale, signal })
+      return acceptUpto({ ...options, selling, seed, chainId, isSignedBy, locking }, { payment, sale, signal })
     },
     sweepOnce: async () => {
       await sweepPayments(options, new AbortController().signal)

@@ -4,7 +4,6 @@ import {
   UPTO_PROXY,
   orderId,
   parseUptoPayment,
-  recoverSigner,
   requestHash,
   requestId,
   uptoDigest,
@@ -14,7 +13,7 @@ import {
   type UptoAuthorization,
 } from '@opg/protocol'
 import type { PaymentStore, StoredPayment } from '../store/paymentTypes.js'
-import type { EscrowReader } from '../chain/escrowReader.js'
+import type { AccountSignature } from '../gate/accountSignature.js'
 import type { Locking } from './locking.js'
 import { PAYMENT_HEADER, type ReadPayment } from './paymentHeader.js'
 import { mismatch, refusePayment } from './refusal.js'
@@ -30,7 +29,9 @@ export interface UptoDependencies {
   readonly seed: Hex
   readonly locking: Locking
   readonly store: PaymentStore
-  readonly chain: Pick<EscrowReader, 'chainId' | 'codeHash' | 'isValidSignature'>
+  readonly chainId: bigint
+  /** As Permit2 would take it. */
+  readonly isSignedBy: AccountSignature
   readonly clock: Clock
 }
 
@@ -39,7 +40,7 @@ export async function acceptUpto(
   dependencies: UptoDependencies,
   input: { readonly payment: ReadPayment; readonly sale: Sale; readonly signal: AbortSignal },
 ): Promise<Acceptance> {
-  const { selling, seed, locking, store } = dependencies
+  const { selling, seed, chainId, isSignedBy, locking, store } = dependencies
   const { payment, sale, signal } = input
   const { authorization, signature } = parseUptoPayment(payment.payload, `${PAYMENT_HEADER}.payload`)
   const requirements = uptoRequirements(selling, sale)
@@ -50,7 +51,7 @@ export async function acceptUpto(
   const wrong = refusalByAuthorization(authorization, requirements, sold.desk)
   if (wrong !== undefined) return wrong
   // Orders and their members are public: only the payer's signature says that the payment is for this request.
-  if (!(await isSigned(dependencies, authorization, signature))) {
+  if (!(await isSignedBy(authorization.from, { digest: uptoDigest(chainId, authorization), signature }))) {
     return mismatch(`The authorization must be signed by ${authorization.from}.`, 'invalid_permit2_signature')
   }
 
@@ -99,18 +100,6 @@ export async function acceptUpto(
     response: (answer) =>
       respond({ orderId: id, payer: order.payer, transaction, network: requirements.network, isClosed: true }, answer),
   }
-}
-
-/** As Permit2 would take it: by the payer's key, or by its code where it has some. @throws {ChainUnavailableError} */
-async function isSigned(
-  { chain }: UptoDependencies,
-  authorization: UptoAuthorization,
-  signature: Hex,
-): Promise<boolean> {
-  const { from } = authorization
-  const digest = uptoDigest(chain.chainId, authorization)
-  if (recoverSigner(digest, signature) === from) return true
-  return (await chain.codeHash(from)) !== undefined && (await chain.isValidSignature(from, { digest, signature }))
 }
 
 /** The payment in the books: the first request that it came with is the one that it pays for. */
