@@ -1,6 +1,7 @@
 import type { Clock, Logger, Sleep } from '@opg/operator'
 import { structDigest, toWire, type Address, type Hex, type LockStep, type Order, type Terms } from '@opg/protocol'
 import { solidityPackedKeccak256 } from 'ethers'
+import { createHash } from 'node:crypto'
 import type { PaidService } from '../service/types.js'
 import type { Facilitator, LockRequest } from './facilitator.js'
 import { lockPending, refusalOfCore, refusePayment } from './refusal.js'
@@ -12,13 +13,15 @@ export interface Lockable {
   readonly terms: Terms
   readonly order: Order
   readonly payment: LockRequest['payment']
+  /** What the payer signed to move the money, as it came: of several payments of one order, this tells them apart. */
+  readonly signed: unknown
 }
 
 export type LockOutcome = { readonly status: 'open'; readonly transaction: string } | PaymentRefusal
 
 /** Locks orders through a facilitator, and believes the chain alone. */
 export interface Locking {
-  /** Until the chain confirms it and the gate admits it; several calls for one order are one. */
+  /** Until the chain confirms it and the gate admits it; several calls that can only end alike are one. */
   lock(order: Lockable, signal: AbortSignal): Promise<LockOutcome>
 }
 
@@ -41,7 +44,7 @@ const POLL_MS = 250
 
 export function createLocking(options: LockingOptions): Locking {
   const { node, separator, signDigest, facilitator, service, confirmTimeoutMs, clock, sleep, logger } = options
-  const running = new Map<Hex, Promise<LockOutcome>>()
+  const running = new Map<string, Promise<LockOutcome>>()
 
   /**
    * All processes of a node make the same attempt, so that any of them can go on with it. Its books serve it once. What
@@ -81,11 +84,21 @@ export function createLocking(options: LockingOptions): Locking {
 
   return {
     lock: async (order, signal) => {
-      const started = running.get(order.orderId)
+      const key = outcomeKey(order)
+      const started = running.get(key)
       if (started !== undefined) return started
-      const locking = lockOnce(order, signal).finally(() => running.delete(order.orderId))
-      running.set(order.orderId, locking)
+      const locking = lockOnce(order, signal).finally(() => running.delete(key))
+      running.set(key, locking)
       return locking
     },
   }
+}
+
+/**
+ * All that the facilitator judges by. Orders are public or can be guessed: whoever sends a twin of a payment, with
+ * another signature or approval, must neither spoil nor share its outcome.
+ */
+function outcomeKey({ orderId, signed, payment: { accepted, extensions } }: Lockable): string {
+  const judged = JSON.stringify([orderId, accepted, signed, extensions])
+  return createHash('sha256').update(judged).digest('hex')
 }

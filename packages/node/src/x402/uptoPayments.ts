@@ -80,7 +80,7 @@ export async function acceptUpto(
   if (bound.state === 'locking') {
     const { payload, extensions } = payment
     const asked = { accepted: requirements, payload, ...(extensions === undefined ? {} : { extensions }) }
-    const locked = await locking.lock({ orderId: id, terms, order, payment: asked }, signal)
+    const locked = await locking.lock({ orderId: id, terms, order, payment: asked, signed: payload }, signal)
     if (locked.status === 'refused') {
       // Where it was asked for once only, nothing is locked: it is as if the payment had not come.
       if (isFresh && locked.httpStatus === 402) await store.forgetPayment(id)
