@@ -36,6 +36,7 @@ export async function wireCashier(
         ? undefined
         : createFacilitator({ url: facilitatorUrl, timeoutMs: facilitatorTimeoutSeconds * 1000, fetch: edge.fetch }),
     confirmTimeoutMs: facilitatorTimeoutSeconds * 1000,
+    replayMs: config.settings.replaySeconds * 1000,
     clock: edge.clock,
     sleep: edge.sleep,
     logger,

@@ -26,6 +26,8 @@ export interface CashierOptions {
   readonly facilitator: Facilitator | undefined
   /** How long the chain may take to show what the facilitator calls locked. */
   readonly confirmTimeoutMs?: number
+  /** How long the answer to a stock payment is given again. */
+  readonly replayMs: number
   readonly clock: Clock
   readonly sleep: Sleep
   readonly logger: Logger
@@ -44,7 +46,7 @@ export function createCashier(options: CashierOptions): Cashier {
   const locking =
     facilitator === undefined
       ? undefined
-      : createLocking({ ...options, node, separator, facilitator, confirmTimeoutMs })
+      : createLocking({ ...options, node, booksId: store.booksId, separator, facilitator, confirmTimeoutMs })
 
   const requirements = keepRequirements(selling)
 

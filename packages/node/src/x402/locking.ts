@@ -27,6 +27,8 @@ export interface Locking {
 
 export interface LockingOptions {
   readonly node: Address
+  /** See the store's. */
+  readonly booksId: Hex
   /** The escrow's EIP-712 domain separator. */
   readonly separator: Hex
   /** Signs 32 bytes with the node's key. */
@@ -43,21 +45,31 @@ export interface LockingOptions {
 const POLL_MS = 250
 
 export function createLocking(options: LockingOptions): Locking {
-  const { node, separator, signDigest, facilitator, service, confirmTimeoutMs, clock, sleep, logger } = options
+  const { node, booksId, separator, signDigest, facilitator, service, confirmTimeoutMs, clock, sleep, logger } = options
   const running = new Map<string, Promise<LockOutcome>>()
 
   /**
-   * All processes of a node make the same attempt, so that any of them can go on with it. Its books serve it once. What
-   * was locked as a session is not locked again as a stock payment.
+   * All processes that share the node's books make the same attempt, so that any of them can go on with it; the books
+   * serve it once. Two books under one key make two, and the facilitator takes one. What was locked as a session is not
+   * locked again as a stock payment.
    */
   function stepOf(orderId: Hex, scheme: string): LockStep {
-    const attempt = solidityPackedKeccak256(['address', 'bytes32', 'string'], [node, orderId, scheme]) as Hex
+    const named = [node, booksId, orderId, scheme]
+    const attempt = solidityPackedKeccak256(['address', 'bytes32', 'bytes32', 'string'], named) as Hex
     const digest = structDigest(separator, { name: 'LockAttempt', value: { orderId, attempt } })
     return { phase: 'lock', attempt, signature: signDigest(digest) }
   }
 
   async function lockOnce({ orderId, terms, order, payment }: Lockable, signal: AbortSignal): Promise<LockOutcome> {
-    const answer = await facilitator.lock({ payment, step: stepOf(orderId, payment.accepted.scheme) }, signal)
+    const { scheme } = payment.accepted
+    const ask = () => facilitator.lock({ payment, step: stepOf(orderId, scheme) }, signal)
+    let answer = await ask()
+    if (answer.status === 'unknown' && scheme === 'upto') {
+      // That it is open does not say for whom: other books may have locked it, and would answer it too.
+      await sleep(POLL_MS, signal)
+      answer = await ask()
+      if (answer.status === 'unknown') return pending(orderId, `of the facilitator, ${answer.detail}`)
+    }
     if (answer.status === 'refused') {
       const { reason, message } = answer
       logger.info({ orderId, reason }, 'the facilitator locked nothing')
@@ -75,11 +87,15 @@ export function createLocking(options: LockingOptions): Locking {
       if (admission.reason !== 'order-not-open') return refusalOfCore(admission)
       if (signal.aborted || clock() >= until) {
         const why = answer.status === 'locked' ? 'the chain does not show it' : `of the facilitator, ${answer.detail}`
-        logger.warn({ orderId, facilitator: answer.status }, 'a lock is not confirmed')
-        return lockPending(why)
+        return pending(orderId, why)
       }
       await sleep(POLL_MS, signal)
     }
+  }
+
+  function pending(orderId: Hex, why: string): PaymentRefusal {
+    logger.warn({ orderId, why }, 'a lock is not confirmed')
+    return lockPending(why)
   }
 
   return {
