@@ -115,8 +115,7 @@ async function bind(
   authorization: UptoAuthorization,
 ): Promise<StoredPayment | PaymentRefusal> {
   const known = await store.payment(wanted.orderId)
-  const untimely =
-    known === undefined ? refusalByTime(authorization, BigInt(Math.floor(clock() / 1000))) : undefined
+  const untimely = known === undefined ? refusalByTime(authorization, BigInt(Math.floor(clock() / 1000))) : undefined
   if (untimely !== undefined) return untimely
   const bound = known === undefined || known.state === 'locking' ? await store.notePayment(wanted) : known
   const { requestId, state, endedAtMs = Infinity } = bound

@@ -35,7 +35,12 @@ describe('twins of a payment, sent first by whoever saw or guessed its order', (
     shop.facilitator.beforeAnswer = undefined
   })
 
-  const race = async (path: string, body: unknown, twin: object, honest: object): Promise<readonly [string, string]> => {
+  const race = async (
+    path: string,
+    body: unknown,
+    twin: object,
+    honest: object,
+  ): Promise<readonly [string, string]> => {
     const before = shop.facilitator.calls
     const send = async (payment: object): Promise<string> =>
       verdict(await pay(url + path, body, Buffer.from(JSON.stringify(payment)).toString('base64')))
