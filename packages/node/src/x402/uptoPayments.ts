@@ -84,9 +84,10 @@ export async function acceptUpto(
     const asked = { accepted: requirements, payload, ...(extensions === undefined ? {} : { extensions }) }
     const locked = await locking.lock({ orderId: id, terms, order, payment: asked, signed: payload }, signal)
     if (locked.status === 'refused') {
-      // Nothing is locked: it is as if the payment had not come. What is locked for others is not for this node to end.
+      // Nothing is locked: it is as if the payment had not come. What is locked for others is not for this node to end;
+      // what is locked for it, and not taken by the gate, is, once the authorization is over.
       if (locked.code === 'PAYMENT_ALREADY_USED') await store.dropPayment(id)
-      else if (locked.httpStatus === 402) await store.forgetPayment(id)
+      else if (locked.code === 'LOCK_REFUSED') await store.forgetPayment(id)
       return locked
     }
     transaction = locked.transaction

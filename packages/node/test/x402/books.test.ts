@@ -14,11 +14,15 @@ describe('books of stock payments', () => {
   const running: RunningCli[] = []
   let now = Date.now()
 
-  const serve = async (books: string, options: { readonly clock?: () => number } = {}): Promise<string> => {
+  const serve = async (
+    books: string,
+    options: { readonly clock?: () => number; readonly more?: Readonly<Record<string, string>> } = {},
+  ): Promise<string> => {
     const environment = {
       ...shop.environment,
       OPG_NODE_DB: join(shop.folder, books),
       OPG_NODE_REPLAY_SECONDS: String(WINDOW_SECONDS),
+      ...options.more,
     }
     const serving = startCli(['serve', '--json'], environment, options)
     running.push(serving)
@@ -77,6 +81,20 @@ describe('books of stock payments', () => {
     shop.facilitator.mood = 'well'
     expect(await verdict(await pay(other, CHAT, payment))).toBe('200')
     expect(shop.llm.seen).toHaveLength(1)
+  })
+
+  it('payment whose order the gate does not take, once it is locked: all of its money goes back, by itself', async () => {
+    now = Date.now()
+    // Any network share is too much for this node, and the chain says what it is only of an order that is open.
+    const more = { OPG_NODE_MIN_NET_BPS: '10000' }
+    const url = await serve('strict.sqlite', { clock: () => now, more })
+    const payer = await shop.payer()
+    const payment = await signPayment(payer, url, CHAT)
+    expect(await verdict(await pay(url, CHAT, payment))).toMatch(/^402 /)
+    expect(shop.llm.seen).toHaveLength(0)
+    expect(await shop.balance(payer.address)).toBeLessThan(OPG)
+    now += 400_000 // the authorization is over
+    await until(async () => (await shop.balance(payer.address)) === OPG)
   })
 
   it('header rebuilt from calldata, with a guessed body, late: no answer, no word on the guess, and none is kept', async () => {
