@@ -1,11 +1,9 @@
-import { decodeReceiptEvent, decodeReceiptHeader, parseSettledExtra, responseHash, type Address } from '@opg/protocol'
-import { Wallet } from 'ethers'
+import { decodeReceiptEvent, decodeReceiptHeader, parseSettledExtra, responseHash } from '@opg/protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { readApprovalDomain } from '../../src/chain/approvalDomain.js'
 import { startCli, type RunningCli } from '../cli/testEdge.js'
 import { event, speak } from '../standInLlm.js'
 import { CHAT, OPG, TEXT, openShop, until, type Shop } from './shop.js'
-import { JSON_TYPE, askFor, pay, settledOf, signPayment, stockClient, stockFetch, verdict } from './stockClient.js'
+import { JSON_TYPE, askFor, pay, settledOf, signPayment, stockFetch, verdict } from './stockClient.js'
 
 const USAGE = { prompt: 5, completion: 2 }
 const post = (body: unknown): RequestInit => ({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify(body) })
@@ -74,53 +72,6 @@ describe('stock upto clients at a node', () => {
     expect(await shop.devnet.provider.getTransactionReceipt(settled.transaction)).toMatchObject({ status: 1 })
     await until(() => shop.isClosed(receipt.orderId))
     expect(await shop.balance(payer.address)).toBe(OPG - receipt.fee)
-  })
-
-  it('that never approved Permit2 pay with one call and no transaction: the facilitator sends their approval', async () => {
-    const { devnet } = shop
-    const payer = new Wallet(Wallet.createRandom().privateKey, devnet.provider)
-    await devnet.mint(payer.address, OPG)
-    const { fetch: fetchPaid, sent } = stockFetch(payer, { rpcUrl: devnet.rpcUrl })
-    const response = await fetchPaid(chat(), post(CHAT))
-    expect(await verdict(response)).toBe('200')
-    expect(sent).toHaveLength(1)
-    await until(() => shop.isClosed(orderOf(response)))
-    expect(await devnet.provider.getTransactionCount(payer.address)).toBe(0)
-    expect(await shop.balance(payer.address)).toBe(OPG - BigInt(settledOf(response).amount ?? ''))
-  })
-
-  it('are told the domain of the token, and none where there are no approvals by signature', async () => {
-    const { provider, deployment } = shop.devnet
-    const domainOf = (token: Address): ReturnType<typeof readApprovalDomain> =>
-      readApprovalDomain(provider, { token, chainId: 31_337n })
-    expect(await domainOf(deployment.token)).toEqual({ name: 'OpenGradient (development)', version: '1' })
-    expect(await domainOf(deployment.escrow)).toBeUndefined()
-    expect(await domainOf('0x1111111111111111111111111111111111111111')).toBeUndefined()
-    // What is signed for another domain would be refused.
-    expect(await readApprovalDomain(provider, { token: deployment.token, chainId: 1n })).toBeUndefined()
-  })
-
-  it("approval that is stripped, altered or another's: refused, nothing is locked, and the payer's own does", async () => {
-    const { devnet } = shop
-    const payer = new Wallet(Wallet.createRandom().privateKey, devnet.provider)
-    await devnet.mint(payer.address, OPG)
-    const client = stockClient(payer, { rpcUrl: devnet.rpcUrl })
-    const payment = await client.createPaymentPayload(await askFor(chat(), CHAT))
-    const { info } = payment.extensions?.['eip2612GasSponsoring'] as { readonly info: Record<string, unknown> }
-    const withInfo = (change: object) => ({ eip2612GasSponsoring: { info: { ...info, ...change } } })
-    const twins = [
-      {},
-      withInfo({ signature: `0x${'22'.repeat(64)}1b` }),
-      withInfo({ from: devnet.wallets[5].address }),
-      withInfo({ amount: '1' }),
-      withInfo({ spender: devnet.wallets[5].address }),
-    ]
-    for (const extensions of twins) {
-      expect(await verdict(await pay(chat(), CHAT, { ...payment, extensions }))).toBe('402 LOCK_REFUSED')
-    }
-    expect(await shop.balance(payer.address)).toBe(OPG)
-    expect(shop.llm.seen).toHaveLength(0)
-    expect(await verdict(await pay(chat(), CHAT, payment))).toBe('200')
   })
 
   it('replay of a payment header, at once and after the close: the same answer, and it is paid once', async () => {
