@@ -1,4 +1,4 @@
-import { ZERO_BYTES32, domainSeparator, recoverSigner, structDigest, type Address, type Hex } from '@opg/protocol'
+import { ZERO_BYTES32, domainSeparator, recoverSigner, structDigest, type Address } from '@opg/protocol'
 import type { StoredOrder } from './store/types.js'
 
 /** Which closings share a transaction. One that reverts takes all others in it with it. */
@@ -21,7 +21,7 @@ export function createGrouping({ chainId, escrow }: { readonly chainId: bigint; 
     const value = { node: terms.node, evidenceKey: terms.evidenceKey, settlements: [capture.settlement] }
     const signer = recoverSigner(structDigest(separator, { name: 'SettlementBatch', value }), capture.evidence)
     const { node, evidenceKey } = terms
-    const expected = evidenceKey === ZERO_BYTES32 ? node : (`0x${evidenceKey.slice(26)}` as Hex)
+    const expected = evidenceKey === ZERO_BYTES32 ? node : `0x${evidenceKey.slice(26)}`
     return signer?.toLowerCase() === expected.toLowerCase()
   }
 
