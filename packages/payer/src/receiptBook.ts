@@ -239,10 +239,8 @@ export class ReceiptBook {
     const held = this.#receipts.below(receiptCount)
     const missing = receiptCount - BigInt(held.length)
     if (missing === 0n) {
-      const isRight = isRootOf(
-        settlement,
-        held.map(({ receipt }) => receipt),
-      )
+      const receipts = held.map(({ receipt }) => receipt)
+      const isRight = isRootOf(settlement, { receipts, evidence: this.#evidence })
       return isRight
         ? { status: 'consistent' }
         : fraud({ kind: 'settlement-root-mismatch', settlement, receipts: held })

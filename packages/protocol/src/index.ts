@@ -55,6 +55,7 @@ export {
   type GatewayReceipt,
   type GatewayRequest,
 } from './gateway.js'
+export { parseGatewayAnswer, type GatewayAnswer } from './gatewayAnswer.js'
 export { hashStruct, typeHash } from './hashStruct.js'
 export {
   MAX_HEADER_LENGTH,

@@ -60,7 +60,7 @@ export function createSubmitter(dependencies: SubmitterDependencies): Submitter 
     const order = (await store.order(orderId)) ?? candidate
     const [lastReceipt] =
       receiptCount === 0n ? [] : await store.receipts(orderId, { from: receiptCount - 1n, limit: 1 })
-    return { order, settlement, lastReceipt }
+    return { order, settlement, lastReceipt, lastAnswer: () => store.lastAnswer(orderId) }
   }
 
   async function submitOrders(
