@@ -4,7 +4,6 @@ import {
   type GatewayRequest,
   type Hex,
   InvalidInputError,
-  gatewayInputHash,
   parseGatewayAnswer,
 } from '@opg/protocol'
 import type { Answer, PreparedCall, Refused } from './call.js'
@@ -39,15 +38,6 @@ export async function askGateway(
 ): Promise<GatewayAnswered | Refused> {
   const { request, key } = input
   const { book } = session
-  const { requestHash } = book.order.job
-  const found = gatewayInputHash(request)
-  if (found !== requestHash) {
-    throw new InvalidInputError({
-      field: 'request',
-      expected: `the one that the order pins, ${requestHash}`,
-      value: found,
-    })
-  }
   if (key.teeId.toLowerCase() !== book.terms.evidenceKey.toLowerCase()) {
     throw new InvalidInputError({ field: 'key.teeId', expected: book.terms.evidenceKey, value: key.teeId })
   }

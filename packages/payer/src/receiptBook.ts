@@ -143,6 +143,11 @@ export class ReceiptBook {
     return this.#vouched
   }
 
+  /** Whose signatures count. */
+  get evidenceKind(): Evidence['kind'] {
+    return this.#evidence.kind
+  }
+
   /** Above every index that was used. */
   get nextIndex(): bigint {
     return this.#nextIndex
