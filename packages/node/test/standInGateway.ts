@@ -30,32 +30,35 @@ export function gatewayIdentity(): GatewayIdentity {
   return { teeId: keccak256(der) as Hex, der, key }
 }
 
+/** The JSON of what a gateway answers, signed, to a request as it came. */
+export function gatewayAnswer({ teeId, key }: GatewayIdentity, request: string, script: GatewayScript): string {
+  const { text, signedText = text, changes = {} } = script
+  const timestamp = script.timestamp ?? Math.floor(Date.now() / 1000)
+  const requestHash = keccak256(toUtf8Bytes(script.hashed?.(request) ?? request))
+  const outputHash = keccak256(toUtf8Bytes(signedText))
+  const digest = keccak256(concat([requestHash, outputHash, toBeHex(timestamp, 32)]))
+  const padded = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+  return JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
+    tee_signature: sign('sha256', getBytes(digest), padded).toString('base64'),
+    tee_request_hash: requestHash.slice(2),
+    tee_output_hash: outputHash.slice(2),
+    tee_timestamp: timestamp,
+    tee_id: teeId,
+    ...changes,
+  })
+}
+
 /**
  * Answers and signs as gateways do. A gateway writes the request anew, by `json.dumps(request, sort_keys=True)`; what
  * comes written so already stays as it is, so here it is hashed as it came.
  */
-export function speakAsGateway({ teeId, key }: GatewayIdentity, script: GatewayScript): Behaviour {
-  const { text, signedText = text, hashed = (request) => request, changes = {} } = script
-  const timestamp = script.timestamp ?? Math.floor(Date.now() / 1000)
-  return (response, seen) => {
-    const [requestHash, outputHash] = [hashed(seen.text), signedText].map((each) => keccak256(toUtf8Bytes(each)))
-    const digest = keccak256(concat([requestHash ?? '0x', outputHash ?? '0x', toBeHex(timestamp, 32)]))
-    const padding = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+export function speakAsGateway(identity: GatewayIdentity, script: GatewayScript): Behaviour {
+  return (response, { text }) => {
     response.setHeader('content-type', 'application/json')
-    response.end(
-      JSON.stringify({
-        id: 'chatcmpl-1',
-        object: 'chat.completion',
-        model: seen.body['model'],
-        choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],
-        usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
-        tee_signature: sign('sha256', getBytes(digest), padding).toString('base64'),
-        tee_request_hash: requestHash?.slice(2),
-        tee_output_hash: outputHash?.slice(2),
-        tee_timestamp: timestamp,
-        tee_id: teeId,
-        ...changes,
-      }),
-    )
+    response.end(gatewayAnswer(identity, text, script))
   }
 }

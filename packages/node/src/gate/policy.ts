@@ -48,10 +48,11 @@ export function refusalByTerms(
       `The order's evidenceKey is ${evidenceKey}; with this verifier the node signs as ${listOf(keys)}.`,
     )
   }
-  if (verifier.gateway !== undefined && (input.slice !== undefined || pinnedHash(order) === undefined)) {
+  // The escrow opens no routed order that pins a request, so this refuses slices, too.
+  if (verifier.gateway !== undefined && pinnedHash(order) === undefined) {
     return refuse(
       'order-not-single',
-      'With this verifier an order pays for one request: its job must name the requestHash, and it has no slices.',
+      'With this verifier an order pays for one request: it names the node, and its job names the requestHash.',
     )
   }
   const amount = amountOf(input)

@@ -1,14 +1,6 @@
 import { startDevnet, type Devnet } from '@opg/devnet'
 import { askGateway, fetchSettlements, type PreparedOrder } from '@opg/payer'
-import {
-  gatewayInputHash,
-  gatewayLeaf,
-  gatewayOutputHash,
-  requestHash,
-  toWire,
-  type GatewayRequest,
-  type Hex,
-} from '@opg/protocol'
+import { gatewayInputHash, gatewayLeaf, gatewayOutputHash, requestHash, toWire, type Hex } from '@opg/protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { runToEnd, startCli, type RunningCli } from '../cli/testEdge.js'
 import { speakAsGateway, type GatewayScript } from '../standInGateway.js'
@@ -136,7 +128,8 @@ describe('an order for one answer of an OpenGradient gateway', () => {
   })
 
   it('the request is written in another way than it is hashed: the gateway gets what is hashed', async () => {
-    const { work, request } = await market.open({ ...QUESTION, temperature: 1 } as GatewayRequest)
+    const warm = { ...QUESTION, temperature: 1 }
+    const { work, request } = await market.open(warm)
     const body = JSON.stringify(request, undefined, 2).replace('"temperature": 1', '"temperature": 1.0')
     expect(body).toContain('1.0')
     expect(await askRaw(work, { body })).toBe('200 answered')
@@ -183,12 +176,12 @@ describe('an order for one answer of an OpenGradient gateway', () => {
       expect(timesAsked()).toBe(before)
     })
 
-    it.each([
+    it.each<readonly [string, object]>([
       ['a stream, which its client could leave before the signature', { stream: true }],
       ['two answers, of which one is signed', { n: 2 }],
       ['a bound that a gateway does not know', { max_tokens: undefined, max_completion_tokens: 100 }],
     ])('%s: refused', async (_, change) => {
-      const { work, request } = await market.open({ ...QUESTION, ...change } as GatewayRequest)
+      const { work, request } = await market.open({ ...QUESTION, ...change })
       expect(await askRaw(work, { body: request })).toBe('400 INVALID_INPUT')
       expect(timesAsked()).toBe(before)
     })
