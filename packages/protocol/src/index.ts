@@ -51,6 +51,7 @@ export {
   gatewayOutputHash,
   gatewayReference,
   gatewayReferenceOf,
+  gatewayText,
   withGatewayReference,
   type GatewayReceipt,
   type GatewayRequest,

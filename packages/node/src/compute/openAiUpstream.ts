@@ -44,8 +44,8 @@ export function createOpenAiUpstream(options: OpenAiUpstreamOptions): ComputeBac
     }
     const gateway: GatewayCall = {
       teeIds,
-      read: () => readGatewayChat(body, request),
-      run: (io) => ask(readGatewayChat(body, request).canonical, io),
+      read: () => readGatewayChat(body),
+      run: (io) => ask(readGatewayChat(body).text, io),
     }
     return {
       maxFee: quoteMaxFee(model.prices, maxTokens),

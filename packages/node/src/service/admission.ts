@@ -122,6 +122,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         !('status' in verifier) &&
         verifier.signer !== undefined &&
         !verifier.takesVouchers &&
+        verifier.gateway === undefined &&
         gate.isCurrent(order) &&
         refusalToStart(policy, { call, request, order, clock }) === undefined
       const stored = isReady ? undefined : await storedFor(read)

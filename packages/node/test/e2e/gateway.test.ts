@@ -130,10 +130,10 @@ describe('an order for one answer of an OpenGradient gateway', () => {
   it('the request is written in another way than it is hashed: the gateway gets what is hashed', async () => {
     const warm = { ...QUESTION, temperature: 1 }
     const { work, request } = await market.open(warm)
-    const body = JSON.stringify(request, undefined, 2).replace('"temperature": 1', '"temperature": 1.0')
-    expect(body).toContain('1.0')
+    const body = JSON.stringify(request, undefined, 2).replace('"temperature": 1', '"temperature": 1.00')
+    expect(body).toContain('1.00')
     expect(await askRaw(work, { body })).toBe('200 answered')
-    expect(market.upstream.seen.at(-1)?.text).toContain('"temperature": 1}')
+    expect(market.upstream.seen.at(-1)?.text).toContain('"temperature": 1.0}')
   })
 
   describe('before the gateway is asked', () => {
@@ -180,9 +180,12 @@ describe('an order for one answer of an OpenGradient gateway', () => {
       ['a stream, which its client could leave before the signature', { stream: true }],
       ['two answers, of which one is signed', { n: 2 }],
       ['a bound that a gateway does not know', { max_tokens: undefined, max_completion_tokens: 100 }],
+      ['no bound, where the node has a default that the order does not hash', { max_tokens: undefined }],
+      ['what not all gateways hash, so that the node would be paid by some only', { seed: 1 }],
     ])('%s: refused', async (_, change) => {
-      const { work, request } = await market.open({ ...QUESTION, ...change })
-      expect(await askRaw(work, { body: request })).toBe('400 INVALID_INPUT')
+      const { request } = await market.open(QUESTION)
+      const body = { ...request, ...change }
+      expect(await askPinned(gatewayInputHash(request), body)).toBe('400 INVALID_INPUT')
       expect(timesAsked()).toBe(before)
     })
 

@@ -96,6 +96,7 @@ export async function createGatewayMarket(devnet: Devnet): Promise<GatewayMarket
     baseUrl: upstream.baseUrl,
     gatewayTeeIds: [gateway.teeId],
     prices: { perRequest: '0.001', outputPerMillion: '2' },
+    defaultOutputTokens: 50,
     idleTimeoutSeconds: 2,
   }
   const terms = {

@@ -1,4 +1,4 @@
-import { canonicalJson, gatewayInputHash, gatewayReference, type Hex, ZERO_ADDRESS, ZERO_BYTES32 } from '@opg/protocol'
+import { gatewayText, gatewayInputHash, gatewayReference, type Hex, ZERO_ADDRESS, ZERO_BYTES32 } from '@opg/protocol'
 import { keccak256 } from 'ethers'
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
@@ -52,7 +52,7 @@ describe('the payment core in front of a gateway', () => {
             reference: gatewayReference({ ...about, payer, nonce }),
           }),
           run: async ({ emit }) => {
-            await emit(Buffer.from(gatewayAnswer(gateway, canonicalJson(REQUEST), { text: 'hello' })))
+            await emit(Buffer.from(gatewayAnswer(gateway, gatewayText(REQUEST), { text: 'hello' })))
             return { usage: { inputTokens: 1n, outputTokens: 1n }, contentType: 'application/json' }
           },
         },
