@@ -25,7 +25,7 @@ import {
   reserveRow,
 } from './requestRows.js'
 import { createRecentOrders } from './recentOrders.js'
-import { prepareSchema } from './schema.js'
+import { booksId as readBooksId, prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
 export interface SqliteStoreOptions {
@@ -48,14 +48,15 @@ const DEFAULT_LEASE_MS = 20_000
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<NodeStore> {
   const { path, identity, clock, random, leaseMs = DEFAULT_LEASE_MS } = options
+  const token = (bytes = 16): Hex => `0x${Buffer.from(random(bytes)).toString('hex')}`
   const database = new Database(path)
   try {
-    await prepareSchema(database, identity)
+    await prepareSchema(database, { identity, freshId: token(32) })
   } catch (error) {
     database.close()
     throw error
   }
-  const token = (): Hex => `0x${Buffer.from(random(16)).toString('hex')}`
+  const booksId = await database.read('reading the name of the books', () => readBooksId(database))
   const owner = token()
   let fences = 0
   // Nobody else makes one with this owner in it.
@@ -67,6 +68,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
   const recent = createRecentOrders(clock)
 
   return {
+    booksId,
     putOrder: (input) =>
       database.write('remembering an order', () => {
         insertOrder(database, { ...input, nowMs: clock() })
@@ -106,7 +108,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
         return readOrder(database, orderId)
       }),
 
-    ...paymentBooks(database),
+    ...paymentBooks(database, clock),
 
     holdLane: () =>
       database.write('taking the lane', () =>
