@@ -16,6 +16,8 @@ export interface AcceptedVerifier {
   readonly takesVouchers: boolean
   /** Set: only what this gateway signs is evidence, so that each order is for one request at a fixed price. */
   readonly gateway?: GatewayKey
+  /** Set: it judges each row by evidence of its own, so that one which it takes no longer must not hold up others (E8). */
+  readonly provesEach?: true
   /** Whether evidence comes from others, who may be slow: such settlements go after all that need nobody. */
   readonly isRemote: boolean
   /** What of a planned settlement can be proved to it, perhaps in another form; undefined: nothing. */

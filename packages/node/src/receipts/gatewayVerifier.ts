@@ -25,6 +25,7 @@ export function acceptGatewayVerifier(input: {
     signer: live?.signer,
     takesVouchers: false,
     ...(live === undefined ? {} : { gateway: live.key }),
+    provesEach: true,
     isRemote: false,
     // One receipt, all of the amount, and closed by it. Without a receipt nothing can be proved, not even nothing.
     provable: (planned, { order }) =>

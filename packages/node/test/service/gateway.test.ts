@@ -37,7 +37,10 @@ describe('the payment core in front of a gateway', () => {
     order: { job: { requester: t.world.requester.address as Hex, requestHash: gatewayInputHash(REQUEST) } },
   })
   /** A call that the gateway answers. */
-  const call = ({ order, ...rest }: OpenOrder, teeIds: readonly Hex[] = [gateway.teeId]) => {
+  const call = (
+    { order, ...rest }: OpenOrder,
+    { teeIds = [gateway.teeId], timestamp }: { readonly teeIds?: readonly Hex[]; readonly timestamp?: number } = {},
+  ) => {
     const about = { chainId: BigInt(t.world.devnet.chainId), escrow: t.world.escrow }
     const { payer, nonce, amount } = order
     return t.world.call(
@@ -52,7 +55,8 @@ describe('the payment core in front of a gateway', () => {
             reference: gatewayReference({ ...about, payer, nonce }),
           }),
           run: async ({ emit }) => {
-            await emit(Buffer.from(gatewayAnswer(gateway, gatewayText(REQUEST), { text: 'hello' })))
+            const script = { text: 'hello', ...(timestamp === undefined ? {} : { timestamp }) }
+            await emit(Buffer.from(gatewayAnswer(gateway, gatewayText(REQUEST), script)))
             return { usage: { inputTokens: 1n, outputTokens: 1n }, contentType: 'application/json' }
           },
         },
@@ -75,8 +79,25 @@ describe('the payment core in front of a gateway', () => {
     await within(async (node) => {
       const order = await t.world.admitted(node, pinned())
       expect(outcomeOf(await node.service.serve({ ...call(order), gateway: undefined }))).toBe('request-not-pinned')
-      expect(outcomeOf(await node.service.serve(call(order, [ZERO_BYTES32])))).toBe('wrong-model')
+      expect(outcomeOf(await node.service.serve(call(order, { teeIds: [ZERO_BYTES32] })))).toBe('wrong-model')
       expect(outcomeOf(await node.service.serve(call(order)))).toBe('served')
+    })
+  })
+
+  it('an answer that the chain does not take yet holds up no other in its batch (E8)', async () => {
+    await register(gateway.der)
+    const aheadSeconds = 600
+    const clock = (): number => Date.now() + aheadSeconds * 1_000
+    await t.withNode({ verifiers: [options()], clock }, async (node) => {
+      const [early, good] = [await t.world.admitted(node, pinned()), await t.world.admitted(node, pinned())]
+      const timestamp = (await t.world.devnet.now()) + aheadSeconds
+      expect(outcomeOf(await node.service.serve(call(early, { timestamp })))).toBe('served')
+      expect(outcomeOf(await node.service.serve(call(good)))).toBe('served')
+      await node.settler.settleAll(FOREVER)
+      expect([await t.settledEvents(early), await t.settledEvents(good)]).toEqual([0, 1])
+      await t.world.devnet.increaseTime(aheadSeconds)
+      await node.settler.settleAll(FOREVER)
+      expect(await t.settledEvents(early)).toBe(1)
     })
   })
 
