@@ -283,6 +283,7 @@ function chainThatAnswersAtOnce({ separator, seed }: { readonly separator: Hex; 
     separator,
     seed,
     snapshot: never,
+    openedAt: never,
     codeHash: never,
     isValidSignature: never,
     credits: never,

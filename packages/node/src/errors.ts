@@ -28,6 +28,18 @@ export class FeeOverReservationError extends Error {
   }
 }
 
+/** An answer came, and no gateway's receipt with it that would settle the order. Nothing is billed. */
+export class AnswerUnprovedError extends Error {
+  readonly code = 'ANSWER_UNPROVED'
+  readonly orderId: Hex
+
+  constructor({ orderId, why }: { readonly orderId: Hex; readonly why: string }) {
+    super(`The gateway's answer does not prove this request. ${why} Order ${orderId} is given back to its payer.`)
+    this.name = 'AnswerUnprovedError'
+    this.orderId = orderId
+  }
+}
+
 /** The node cannot do what was asked with this order. */
 export class OrderNotReleasableError extends Error {
   readonly code = 'ORDER_NOT_RELEASABLE'

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 /** One request as the stand-in got it. */
 export interface SeenRequest {
   readonly headers: IncomingMessage['headers']
+  /** The body as it came. */
+  readonly text: string
   readonly body: Record<string, unknown>
 }
 
@@ -31,10 +33,8 @@ export async function startStandInLlm(): Promise<StandInLlm> {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const entry = {
-        headers: request.headers,
-        body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
-      }
+      const text = Buffer.concat(chunks).toString()
+      const entry = { headers: request.headers, text, body: JSON.parse(text) as Record<string, unknown> }
       seen.push(entry)
       response.on('close', () => {
         if (!response.writableEnded) cutOff.push(entry)

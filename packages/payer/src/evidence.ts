@@ -16,10 +16,12 @@ import { keccak256 } from 'ethers'
 import { TeeKeyError } from './errors.js'
 import type { TeeKey } from './fetchTeeKey.js'
 
-/** Whose signatures under receipts count. Made by `keyEvidence` or `teeEvidence`, never taken from the node. */
+/** Whose signatures under receipts count. Made by one of the functions below, never taken from the node. */
 export type Evidence =
   | { readonly kind: 'ecdsa'; readonly signer: Address }
   | { readonly kind: 'rsa-pss'; readonly keys: ReadonlyMap<Hex, KeyObject> }
+  /** The node signs receipts; what it settles with is the gateway's. */
+  | { readonly kind: 'gateway'; readonly signer: Address }
 
 const CLEAN_HIGH_BITS = `0x${'00'.repeat(12)}`
 const MODULUS_BITS: readonly (number | undefined)[] = [2_048, 3_072, 4_096]
@@ -77,6 +79,16 @@ export function teeEvidence(holder: SliceHolder, keys: readonly TeeKey[]): Evide
 }
 
 /**
+ * Evidence where the verifier is `GatewayReceiptVerifier`: the node's key signs receipts, of what it was paid. What it is
+ * paid for is signed by the gateway: see `askGateway`.
+ *
+ * @throws {InvalidInputError} if the terms are a routed order's
+ */
+export function gatewayEvidence(holder: SliceHolder): Evidence {
+  return { kind: 'gateway', signer: nodeOf(holder) }
+}
+
+/**
  * Whether a receipt is signed by evidence, under the escrow's domain separator. What the receipt says of its signer
  * only picks among the keys that are trusted already.
  */
@@ -85,7 +97,7 @@ export function isSignedBy(
   { evidence, separator }: { readonly evidence: Evidence; readonly separator: Hex },
 ): boolean {
   const digest = receiptDigest(separator, signed.receipt)
-  if (evidence.kind === 'ecdsa') {
+  if (evidence.kind !== 'rsa-pss') {
     return signed.signer.kind === 'ecdsa' && recoverSigner(digest, signed.signature) === evidence.signer
   }
   if (signed.signer.kind !== 'rsa-pss') return false

@@ -1,5 +1,6 @@
 import { constants, verify } from 'node:crypto'
 import {
+  type GatewayAnswer,
   type GatewayReceipt,
   type GatewayRequest,
   type Hex,
@@ -23,15 +24,6 @@ const SALT_LENGTH = 32
 export interface GatewayOrder<T extends GatewayRequest> {
   readonly work: PreparedOrder
   readonly request: T
-}
-
-/** What a gateway answered, as it came. */
-export interface GatewayAnswer {
-  readonly text: string
-  /** Unix seconds. */
-  readonly timestamp: number
-  /** `tee_signature`, in base64. */
-  readonly signature: string
 }
 
 /**

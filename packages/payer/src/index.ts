@@ -1,6 +1,7 @@
 export { allocateSlices, type SliceAllocation } from './allocateSlices.js'
 export { approveEscrow } from './approveEscrow.js'
 export { approvePermit2 } from './approvePermit2.js'
+export { askGateway, type GatewayAnswered } from './askGateway.js'
 export type { Approval } from './approveSpender.js'
 export type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
 export { contentLines } from './answerStream.js'
@@ -28,7 +29,7 @@ export {
   TeeKeyError,
 } from './errors.js'
 export { readEscrow, type EscrowInfo } from './escrowInfo.js'
-export { isSignedBy, keyEvidence, teeEvidence, type Evidence } from './evidence.js'
+export { gatewayEvidence, isSignedBy, keyEvidence, teeEvidence, type Evidence } from './evidence.js'
 export {
   fetchSettlements,
   fetchSliceSettlements,
@@ -45,7 +46,8 @@ export {
   type PreparedPermit,
   type SignedPermit,
 } from './gaslessStart.js'
-export { checkGatewayAnswer, createGatewayOrder, type GatewayAnswer, type GatewayOrder } from './gatewayOrder.js'
+export { checkGatewayAnswer, createGatewayOrder, type GatewayOrder } from './gatewayOrder.js'
+export type { GatewayAnswer } from '@opg/protocol'
 export { nextPermit2Nonce } from './nextPermit2Nonce.js'
 export type { HttpOptions } from './nodeHttp.js'
 export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'

@@ -143,6 +143,11 @@ export class ReceiptBook {
     return this.#vouched
   }
 
+  /** Whose signatures count. */
+  get evidenceKind(): Evidence['kind'] {
+    return this.#evidence.kind
+  }
+
   /** Above every index that was used. */
   get nextIndex(): bigint {
     return this.#nextIndex
@@ -239,10 +244,8 @@ export class ReceiptBook {
     const held = this.#receipts.below(receiptCount)
     const missing = receiptCount - BigInt(held.length)
     if (missing === 0n) {
-      const isRight = isRootOf(
-        settlement,
-        held.map(({ receipt }) => receipt),
-      )
+      const receipts = held.map(({ receipt }) => receipt)
+      const isRight = isRootOf(settlement, { receipts, evidence: this.#evidence })
       return isRight
         ? { status: 'consistent' }
         : fraud({ kind: 'settlement-root-mismatch', settlement, receipts: held })

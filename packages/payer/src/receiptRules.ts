@@ -1,4 +1,5 @@
 import { EMPTY_ROOT, type InferenceReceipt, hashStruct, receiptLeaf, rootOfLeaves } from '@opg/protocol'
+import type { Evidence } from './evidence.js'
 import type { SettledEvent } from './fetchSettlements.js'
 
 /** Whether two receipts say the same. Their signatures may differ: one key signs one receipt in many ways (F21). */
@@ -22,9 +23,13 @@ export function addUp(earlier: InferenceReceipt, later?: InferenceReceipt): bool
 /**
  * Whether a settlement's root is that of these receipts, which are all that it counts, by `seq`. A settlement by the
  * enclave's signature over the order's last receipt has that receipt's leaf for a root, never closes, and is not for slices
- * (SPEC section 5).
+ * (SPEC section 5). One by a gateway's receipt has that receipt's leaf: nothing that the node signed says which.
  */
-export function isRootOf(settlement: SettledEvent, receipts: readonly InferenceReceipt[]): boolean {
+export function isRootOf(
+  settlement: SettledEvent,
+  { receipts, evidence }: { readonly receipts: readonly InferenceReceipt[]; readonly evidence: Evidence },
+): boolean {
+  if (evidence.kind === 'gateway') return true
   const leaves = receipts.map(receiptLeaf)
   const last = leaves.at(-1)
   if (last === undefined) return settlement.receiptsRoot === EMPTY_ROOT

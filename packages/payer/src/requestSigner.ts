@@ -7,6 +7,7 @@ import {
   type SignedVoucher,
   ZERO_BYTES32,
   formatOpg,
+  gatewayInputHash,
   parseAddress,
   requestHash,
   requestId,
@@ -158,14 +159,15 @@ export class RequestSigner {
   hashOf(path: string, body: Uint8Array): Hex {
     const hash = requestHash(path, body)
     const pinned = this.book.order.job.requestHash
-    if (pinned !== ZERO_BYTES32 && pinned !== hash) {
-      throw new InvalidInputError({
-        field: 'body',
-        expected: `the request that the order pays for, ${pinned}`,
-        value: hash,
-      })
-    }
-    return hash
+    if (pinned === ZERO_BYTES32) return hash
+    // Where a gateway answers, an order pins what the gateway hashes.
+    const found = this.book.evidenceKind === 'gateway' ? gatewayHashOf(body) : hash
+    if (found === pinned) return hash
+    throw new InvalidInputError({
+      field: 'body',
+      expected: `the request that the order pays for, ${pinned}`,
+      value: found,
+    })
   }
 
   /** Base units that were billed, that calls without an answer may cost, and that calls being signed may. */
@@ -228,5 +230,14 @@ export class RequestSigner {
 
   #now(): number {
     return checkSeconds(this.#parts.now(), 'now')
+  }
+}
+
+function gatewayHashOf(body: Uint8Array): Hex {
+  try {
+    return gatewayInputHash(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)))
+  } catch (cause) {
+    if (cause instanceof InvalidInputError) throw cause
+    throw new InvalidInputError({ field: 'body', expected: 'JSON in UTF-8', value: `${String(body.length)} bytes` })
   }
 }

@@ -35,14 +35,17 @@ export function verifyFraud(
   if ('settlement' in proof && proof.settlement.orderId !== orderId)
     return refuted('the settlement is of another order')
 
-  const broken = breaks(proof, amount)
+  const broken = breaks(proof, { amount, evidence })
   if (broken !== true) return refuted(broken)
   const question = questionOf(proof)
   return question === undefined ? { status: 'proven', orderId } : { status: 'question', orderId, question }
 }
 
 /** True where the evidence breaks the rule that the proof names; otherwise why it does not. */
-function breaks(proof: FraudProof, amount: bigint): true | string {
+function breaks(
+  proof: FraudProof,
+  { amount, evidence }: { readonly amount: bigint; readonly evidence: Evidence },
+): true | string {
   switch (proof.kind) {
     case 'two-receipts-one-seq': {
       const [a, b] = proof.receipts
@@ -75,7 +78,7 @@ function breaks(proof: FraudProof, amount: bigint): true | string {
         return 'these are not all receipts of the settlement'
       if (receipts.some((receipt, i) => receipt.seq !== BigInt(i)))
         return 'the receipts are not in the order of their seq'
-      return !isRootOf(proof.settlement, receipts) || 'the root is that of the receipts'
+      return !isRootOf(proof.settlement, { receipts, evidence }) || 'the root is that of the receipts'
     }
     case 'unrequested':
     case 'seq-out-of-line':

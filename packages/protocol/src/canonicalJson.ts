@@ -16,15 +16,18 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = {
  * `": "`, keys in the order of their code points, all but printable ASCII escaped, floats as Python's `repr`. Members
  * that are undefined are left out, as JSON does.
  *
+ * @param options.floats names of members of the outermost object that are floats there, whole numbers too
  * @throws {InvalidInputError} if it is no JSON: functions, `NaN`, objects of classes, more than 64 levels
  */
-export function canonicalJson(value: unknown): string {
-  return write(value, { field: 'request', depth: 0 })
+export function canonicalJson(value: unknown, options: { readonly floats?: readonly string[] } = {}): string {
+  return write(value, { field: 'request', depth: 0, floats: options.floats ?? [] })
 }
 
 interface Place {
   readonly field: string
   readonly depth: number
+  /** Members of the value that are floats. */
+  readonly floats: readonly string[]
 }
 
 function write(value: unknown, place: Place): string {
@@ -42,7 +45,7 @@ function write(value: unknown, place: Place): string {
     .sort(([a], [b]) => compareCodePoints(a, b))
     .map(
       ([key, member]) =>
-        `${quote(key)}: ${write(member, inside(place, `.${JSON.stringify(key.slice(0, 40)).slice(1, -1)}`))}`,
+        `${quote(key)}: ${write(member, inside(place, `.${JSON.stringify(key.slice(0, 40)).slice(1, -1)}`))}${place.floats.includes(key) && isInt(member) ? '.0' : ''}`,
     )
   return `{${members.join(', ')}}`
 }
@@ -81,7 +84,12 @@ function isPlainObject(value: unknown): value is object {
 }
 
 function inside({ field, depth }: Place, member: string): Place {
-  return { field: `${field}${member}`, depth: depth + 1 }
+  return { field: `${field}${member}`, depth: depth + 1, floats: [] }
+}
+
+/** Whether it is written without a point or an exponent. */
+function isInt(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 1e21
 }
 
 function refuse({ field }: Place, expected: string, value: unknown): InvalidInputError {

@@ -8,6 +8,7 @@ import {
   gatewayOutputHash,
   gatewayReference,
   gatewayReferenceOf,
+  gatewayText,
   withGatewayReference,
 } from './gateway.js'
 import { orderSeed } from './ids.js'
@@ -25,9 +26,43 @@ const REQUEST = { model: 'm', messages: [{ role: 'user', content: 'Hoe gaat het,
 describe('what a gateway signs', () => {
   it('hashes a request as Python writes it, and an answer as it reads', () => {
     const written =
-      '{"messages": [{"content": "Hoe gaat het, Jos\\u00e9?", "role": "user"}], "model": "m", "temperature": 0}'
+      '{"messages": [{"content": "Hoe gaat het, Jos\\u00e9?", "role": "user"}], "model": "m", "temperature": 0.0}'
     expect(gatewayInputHash(REQUEST)).toBe(keccak256(toUtf8Bytes(written)))
     expect(gatewayOutputHash('Goed, José.')).toBe(keccak256(toUtf8Bytes('Goed, José.')))
+  })
+
+  it('writes the temperature as a float, and 0.0 where there is none, as gateways do', () => {
+    const { temperature: _, ...without } = REQUEST
+    const written = (temperature: unknown): string | undefined =>
+      /"temperature": (.*)\}$/.exec(gatewayText({ ...without, temperature }))?.[1]
+    expect([0, 1, 2, 0.7, 1.5, 0.00001, undefined, null].map(written)).toEqual([
+      '0.0',
+      '1.0',
+      '2.0',
+      '0.7',
+      '1.5',
+      '1e-05',
+      '0.0',
+      '0.0',
+    ])
+    expect(gatewayInputHash(without)).toBe(gatewayInputHash(REQUEST))
+    expect(gatewayText({ ...without, max_tokens: 5 })).toContain('"max_tokens": 5,')
+  })
+
+  it.each([
+    ['a member that some gateways leave out', { seed: 1 }, 'request.seed'],
+    ['a stream', { stream: false }, 'request.stream'],
+    ['a bound that is null', { max_tokens: null }, 'request.max_tokens'],
+    ['no tools', { tools: [] }, 'request.tools'],
+    ['an empty stop', { stop: '' }, 'request.stop'],
+    ['a temperature as text', { temperature: '0.7' }, 'request.temperature'],
+    ['no messages', { messages: undefined }, 'request.messages'],
+    ['an empty list of messages', { messages: [] }, 'request.messages'],
+    ['a role of its own', { messages: [{ role: 'developer', content: 'a' }] }, 'request.messages[0].role'],
+    ['parts', { messages: [{ role: 'user', content: [] }] }, 'request.messages[0].content'],
+    ['a name', { messages: [{ role: 'user', content: 'a', name: 'b' }] }, 'request.messages[0]'],
+  ])('refuses %s, since gateways hash it in different ways', (_, change, field) => {
+    expect(refusalOf(() => gatewayInputHash({ ...REQUEST, ...change })).field).toBe(field)
   })
 
   it('is keccak256(inputHash ‖ outputHash ‖ uint256 timestamp), and its leaf the tree of one', () => {

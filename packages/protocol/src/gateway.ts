@@ -22,9 +22,52 @@ export interface GatewayRequest {
 
 const REFERENCE = /^Payment reference (0x[0-9a-f]{64})\.(?:\n|$)/
 
-/** `keccak256` of the request as gateways write it: Python's `json.dumps(request, sort_keys=True)`. @throws {InvalidInputError} */
+/** What all gateways hash of a request. Others of its members some hash, and some do not. */
+const HASHED: readonly string[] = ['model', 'messages', 'temperature', 'max_tokens', 'stop', 'tools', 'response_format']
+const ROLES: readonly unknown[] = ['system', 'user', 'assistant']
+
+/**
+ * A chat request as gateways write it: Python's `json.dumps(request, sort_keys=True)`, with `temperature` as a float, and
+ * 0.0 where it is missing. Gateways that hash what they get, and those that hash what they know of it, hash this alike.
+ *
+ * @throws {InvalidInputError} naming what not all of them would hash
+ */
+export function gatewayText(request: unknown): string {
+  const members = membersOf(request)
+  for (const [key, value] of members) {
+    if (value === undefined) continue
+    if (!HASHED.includes(key)) throw wrong(`request.${key.slice(0, 40)}`, 'absent: not all gateways hash it', value)
+    const isEmpty = value === null || value === '' || (Array.isArray(value) && value.length === 0)
+    if (isEmpty && key !== 'temperature') throw wrong(`request.${key}`, 'absent rather than empty', value)
+  }
+  const messages = members.get('messages')
+  if (!Array.isArray(messages)) throw wrong('request.messages', 'a list', messages)
+  messages.forEach((message: unknown, i) => {
+    checkMessage(membersOf(message), `request.messages[${String(i)}]`)
+  })
+  const temperature = members.get('temperature') ?? 0
+  if (typeof temperature !== 'number') throw wrong('request.temperature', 'a number', temperature)
+  return canonicalJson({ ...Object.fromEntries(members), temperature }, { floats: ['temperature'] })
+}
+
+/** `keccak256` of the request as gateways write it (`gatewayText`). @throws {InvalidInputError} */
 export function gatewayInputHash(request: unknown): Hex {
-  return keccakText(canonicalJson(request))
+  return keccakText(gatewayText(request))
+}
+
+function checkMessage(members: ReadonlyMap<string, unknown>, field: string): void {
+  const [role, content] = [members.get('role'), members.get('content')]
+  if (!ROLES.includes(role)) throw wrong(`${field}.role`, 'system, user or assistant', role)
+  if (typeof content !== 'string') throw wrong(`${field}.content`, 'a text', content)
+  if (members.size > 2) throw wrong(field, 'role and content, and no more', [...members.keys()].join(', '))
+}
+
+function membersOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [])
+}
+
+function wrong(field: string, expected: string, value: unknown): InvalidInputError {
+  return new InvalidInputError({ field, expected, value })
 }
 
 /** `keccak256` of the answer's text in UTF-8. */

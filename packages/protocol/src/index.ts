@@ -51,10 +51,12 @@ export {
   gatewayOutputHash,
   gatewayReference,
   gatewayReferenceOf,
+  gatewayText,
   withGatewayReference,
   type GatewayReceipt,
   type GatewayRequest,
 } from './gateway.js'
+export { parseGatewayAnswer, type GatewayAnswer } from './gatewayAnswer.js'
 export { hashStruct, typeHash } from './hashStruct.js'
 export {
   MAX_HEADER_LENGTH,

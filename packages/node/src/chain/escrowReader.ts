@@ -18,6 +18,8 @@ export interface EscrowReader {
   readonly seed: Hex
   /** State of an order or a slice, as deep in the chain as the policy asks for. */
   snapshot(subject: SnapshotSubject): Promise<OrderSnapshot>
+  /** Unix seconds: when an order was opened; 0 where it is not known. */
+  openedAt(orderId: Hex): Promise<number>
   /** keccak256 of an account's code, or undefined where there is none. */
   codeHash(account: Address): Promise<Hex | undefined>
   /** ERC-1271: whether a contract takes `signature` for its own. */
@@ -82,6 +84,7 @@ export async function openEscrowReader(options: {
           blockNumber,
         }
       }),
+    openedAt: (orderId) => asked('orders', async () => Number((await contract.orders(orderId)).openedAt)),
     codeHash: (account) =>
       asked('eth_getCode', async () => {
         const code = await provider.getCode(account)

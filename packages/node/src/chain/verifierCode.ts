@@ -1,5 +1,11 @@
 import { ChainUnavailableError, WrongChainError } from '@opg/operator'
-import { type ContractName, TeeReceiptVerifier__factory, ITEERegistry__factory, isCodeOf } from '@opg/bindings'
+import {
+  type ContractName,
+  type ITEERegistry,
+  TeeReceiptVerifier__factory,
+  ITEERegistry__factory,
+  isCodeOf,
+} from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
 import { type JsonRpcProvider, keccak256 } from 'ethers'
 
@@ -32,13 +38,29 @@ export async function teeStanding(
   { verifier, teeId }: { readonly verifier: Address; readonly teeId: Hex },
 ): Promise<{ readonly isEnabled: boolean; readonly owner: Address }> {
   return asked('the TEE registry', async () => {
-    const registry = ITEERegistry__factory.connect(
-      await TeeReceiptVerifier__factory.connect(verifier, provider).REGISTRY(),
-      provider,
-    )
+    const registry = await registryOf(verifier, provider)
     const [isEnabled, { owner }] = await Promise.all([registry.isTEEEnabled(teeId), registry.tees(teeId)])
     return { isEnabled, owner: owner as Address }
   })
+}
+
+/** The key of an enclave as SPKI DER; undefined where the registry does not enable it. @throws {ChainUnavailableError} */
+export async function enabledTeeKey(
+  provider: JsonRpcProvider,
+  { verifier, teeId }: { readonly verifier: Address; readonly teeId: Hex },
+): Promise<Hex | undefined> {
+  return asked('the TEE registry', async () => {
+    const registry = await registryOf(verifier, provider)
+    return (await registry.isTEEEnabled(teeId)) ? ((await registry.getTEEPublicKey(teeId)) as Hex) : undefined
+  })
+}
+
+/** All verifiers of enclaves' signatures name their registry alike. */
+async function registryOf(verifier: Address, provider: JsonRpcProvider): Promise<ITEERegistry> {
+  return ITEERegistry__factory.connect(
+    await TeeReceiptVerifier__factory.connect(verifier, provider).REGISTRY(),
+    provider,
+  )
 }
 
 async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {

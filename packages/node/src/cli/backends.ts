@@ -39,6 +39,7 @@ async function createBackend(
     apiKey: setting.apiKeyEnv === undefined ? undefined : readApiKey(edge.environment, setting.apiKeyEnv).reveal(),
     idleTimeoutMs: setting.idleTimeoutSeconds * 1000,
     limits: { maxOutputTokens: setting.maxOutputTokens, defaultOutputTokens: setting.defaultOutputTokens },
+    gatewayTeeIds: setting.gatewayTeeIds ?? [],
     fetch: edge.fetch,
   })
 }

@@ -27,6 +27,18 @@ export function verifiersOf(input: {
     const expected = 'deployed, as there is an enclave'
     throw new WrongChainError('The TeeReceiptVerifier', { expected, found: 'none' })
   }
+  const gatewayAddress = (): Address => {
+    if (deployment.gatewayReceiptVerifier !== null) return deployment.gatewayReceiptVerifier
+    const expected = 'deployed, as a model names gatewayTeeIds'
+    throw new WrongChainError('The GatewayReceiptVerifier', { expected, found: 'none' })
+  }
+  const teeIds = settings.models.flatMap((model) => (model.kind === 'openai' ? (model.gatewayTeeIds ?? []) : []))
+  const gateways = [...new Set(teeIds)].map((teeId): VerifierOptions => ({
+    kind: 'gateway',
+    address: gatewayAddress(),
+    teeId,
+    signer,
+  }))
   const living: readonly VerifierOptions[] =
     teeKey === undefined ? [] : [{ kind: 'tee', address: teeAddress(), signer: rsaPssSigner(teeKey.reveal()) }]
   const lost = settings.lostTeeIds.map((teeId): VerifierOptions => ({ kind: 'lost-tee', address: teeAddress(), teeId }))
@@ -40,6 +52,7 @@ export function verifiersOf(input: {
     { kind: 'key', address: deployment.keyReceiptVerifier, signer },
     { kind: 'voucher', address: deployment.voucherReceiptVerifier, signer },
     ...quorums,
+    ...gateways,
   ]
 }
 
@@ -62,6 +75,7 @@ export function verifierInfo(
       quorum: { k, validators: validators.map((validator) => validator.address) },
     }
   }
+  if (kind === 'gateway') return { kind, address, evidenceKeys: [verifier.teeId], receiptKey: byNode }
   const evidenceKeys = [signer.evidenceKey]
   if (signer.signer.kind === 'ecdsa' || teeKey === undefined) return { kind, address, evidenceKeys, receiptKey: byNode }
   const publicKey = createPublicKey(teeKey.reveal()).export({ type: 'spki', format: 'der' }).toString('base64')

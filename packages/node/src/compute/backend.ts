@@ -1,5 +1,5 @@
 import type { Hex, PriceSheet } from '@opg/protocol'
-import type { ComputedAnswer, ComputeIo } from '../service/types.js'
+import type { ComputedAnswer, ComputeIo, GatewayCall } from '../service/types.js'
 
 /** The paths under which work is sold. */
 export const COMPUTE_PATHS = ['/v1/infer', '/v1/chat/completions'] as const
@@ -45,4 +45,6 @@ export interface PreparedCall {
    * @throws {ComputeError} if it fails; then nothing is billed
    */
   run(io: ComputeIo): Promise<ComputedAnswer>
+  /** The same work as a gateway does and signs it, where one stands behind this model. */
+  readonly gateway?: GatewayCall
 }

@@ -57,6 +57,14 @@ describe('createOpenAiUpstream', () => {
   })
   afterEach(() => llm.close())
 
+  it('is a gateway only under the name that the gateway hashes', () => {
+    const gatewayTeeIds = [`0x${'01'.repeat(32)}`] as const
+    expect(() => create({ gatewayTeeIds })).toThrow(expect.objectContaining({ code: 'MODEL_LOAD' }))
+    const prepared = create({ gatewayTeeIds, upstreamModel: 'chat' }).prepare(ASK, 100)
+    expect(prepared.gateway?.teeIds).toEqual(gatewayTeeIds)
+    expect(backend.prepare(ASK, 100).gateway).toBeUndefined()
+  })
+
   describe('at once', () => {
     it('passes the answer on as it came, with the usage that the upstream counted', async () => {
       llm.behave(speak(['Hello', ' there'], { prompt: 5, completion: 2 }))

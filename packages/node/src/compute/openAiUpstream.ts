@@ -1,9 +1,10 @@
-import { quoteMaxFee, type TokenUsage } from '@opg/protocol'
-import type { ComputedAnswer, ComputeIo } from '../service/types.js'
+import { quoteMaxFee, type Hex, type TokenUsage } from '@opg/protocol'
+import type { ComputedAnswer, ComputeIo, GatewayCall } from '../service/types.js'
 import type { ComputeBackend, JsonObject, ModelOffer, PreparedCall } from './backend.js'
 import { readChatRequest, type ChatLimits, type ChatRequest } from './chatRequest.js'
 import { estimateUsage, readChatPiece } from './chatUsage.js'
-import { ComputeError } from './errors.js'
+import { ComputeError, ModelLoadError } from './errors.js'
+import { readGatewayChat } from './gatewayCall.js'
 import { readEvents } from './sse.js'
 import { callUpstream, type UpstreamAnswer, type UpstreamOptions } from './upstreamCall.js'
 
@@ -12,6 +13,8 @@ export interface OpenAiUpstreamOptions extends UpstreamOptions {
   /** What the upstream calls the model. */
   readonly upstreamModel: string
   readonly limits: ChatLimits
+  /** bytes32 each: the teeIds of the OpenGradient gateways that the upstream is, where it is one. */
+  readonly gatewayTeeIds?: readonly Hex[]
   /** The longest buffered answer, in bytes. */
   readonly maxAnswerBytes?: number
 }
@@ -21,23 +24,34 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024
 /**
  * Sells a model of any server that speaks OpenAI's chat completions, under `POST /v1/chat/completions`. The fee follows
  * from the `usage` that the server counts; a request's cost is bounded by its bytes and its `max_tokens`.
+ *
+ * @throws {ModelLoadError} if a gateway is to know the model by another name: it hashes the name that requests have
  */
 export function createOpenAiUpstream(options: OpenAiUpstreamOptions): ComputeBackend {
-  const { model, maxAnswerBytes = MAX_ANSWER_BYTES } = options
+  const { model, maxAnswerBytes = MAX_ANSWER_BYTES, gatewayTeeIds: teeIds = [] } = options
+  if (teeIds.length > 0 && options.upstreamModel !== model.name) {
+    throw new ModelLoadError(model.name, 'a gateway must know it by this name. Leave upstreamModel out.')
+  }
   const prepare = (body: JsonObject, bodyBytes: number): PreparedCall => {
     const request = readChatRequest(body, options.limits)
     const maxTokens = { maxInputTokens: BigInt(bodyBytes), maxOutputTokens: BigInt(request.maxOutputTokens) }
-    const forward = JSON.stringify({ ...request.forward, model: options.upstreamModel })
+    const ask = async (forward: string, io: ComputeIo): Promise<ComputedAnswer> => {
+      const upstream = await callUpstream(options, { body: forward, signal: io.signal })
+      const { usage, contentType } = request.isStreamed
+        ? await relayStream(request, upstream, io)
+        : await relayBody(request, upstream, { io, maxAnswerBytes })
+      return { usage: atMost(usage, maxTokens), contentType }
+    }
+    const gateway: GatewayCall = {
+      teeIds,
+      read: () => readGatewayChat(body),
+      run: (io) => ask(readGatewayChat(body).text, io),
+    }
     return {
       maxFee: quoteMaxFee(model.prices, maxTokens),
       isStreamed: request.isStreamed,
-      run: async (io) => {
-        const upstream = await callUpstream(options, { body: forward, signal: io.signal })
-        const { usage, contentType } = request.isStreamed
-          ? await relayStream(request, upstream, io)
-          : await relayBody(request, upstream, { io, maxAnswerBytes })
-        return { usage: atMost(usage, maxTokens), contentType }
-      },
+      run: (io) => ask(JSON.stringify({ ...request.forward, model: options.upstreamModel }), io),
+      ...(teeIds.length === 0 ? {} : { gateway }),
     }
   }
   return { path: '/v1/chat/completions', model, prepare, close: () => Promise.resolve() }

@@ -128,6 +128,16 @@ describe('loadConfig', () => {
     expect(error.message).not.toContain('sk-secret')
   })
 
+  it('takes the gateways of a model in their one form', async () => {
+    const model = { kind: 'openai', name: 'chat', baseUrl: 'http://g/v1', prices: { perRequest: '1' } }
+    const loaded = (teeIds: unknown) => load({ OPG_NODE_MODELS: JSON.stringify([{ ...model, gatewayTeeIds: teeIds }]) })
+    const { settings } = await loaded([`0x${'AB'.repeat(32)}`])
+    expect(settings.models).toMatchObject([{ gatewayTeeIds: [`0x${'ab'.repeat(32)}`] }])
+    for (const wrong of [[], ['0x12'], 'all']) {
+      await expect(loaded(wrong)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    }
+  })
+
   it('takes quorums and lost enclaves as JSON, in their one form', async () => {
     const address = '0x90F79bf6EB2c4f870365E785982E1f101E93b906'
     const { settings } = await load({

@@ -10,6 +10,7 @@ const prices = z.strictObject({
   inputPerMillion: opg({ zero: true }).default(0n),
   outputPerMillion: opg({ zero: true }).default(0n),
 })
+const teeId = hex(32, 'a teeId, 0x and 64 hexadecimal digits').transform((id): Hex => `0x${id.slice(2).toLowerCase()}`)
 const modelBase = {
   name: z
     .string({ error: 'a name' })
@@ -32,6 +33,7 @@ const openAiModel = z.strictObject({
     (url) => url.replace(/\/+$/, ''),
   ),
   upstreamModel: text('the name of the model at the upstream').optional(),
+  gatewayTeeIds: z.array(teeId, { error: 'a list of teeIds' }).min(1, { error: 'a list of teeIds' }).optional(),
   apiKeyEnv: z
     .string({ error: 'the name of an environment variable' })
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'the name of an environment variable' })
@@ -93,14 +95,7 @@ export const SETTINGS = {
   },
   lostTeeIds: {
     variable: 'OPG_NODE_LOST_TEE_IDS',
-    schema: z
-      .array(
-        hex(32, 'a teeId, 0x and 64 hexadecimal digits').transform((id): Hex => `0x${id.slice(2).toLowerCase()}`),
-        {
-          error: 'a list of teeIds',
-        },
-      )
-      .default([]),
+    schema: z.array(teeId, { error: 'a list of teeIds' }).default([]),
     help: 'teeIds, as a JSON list, of enclaves whose keys are gone: what they signed is settled. Default: none.',
     isJson: true,
   },

@@ -2,7 +2,7 @@ import { BPS, type Address, type Hex, ZERO_ADDRESS, ZERO_BYTES32, verifySlicePro
 import type { AcceptedVerifier } from '../receipts/acceptedVerifier.js'
 import { verifierFor } from '../receipts/acceptedVerifier.js'
 import type { Refusal } from '../service/types.js'
-import { amountOf, evidenceKeyOf } from '../store/reservedSlice.js'
+import { amountOf, evidenceKeyOf, pinnedHash } from '../store/reservedSlice.js'
 import type { OrderInput } from './orderInput.js'
 import { refuse } from './refusal.js'
 
@@ -40,11 +40,19 @@ export function refusalByTerms(
     )
   }
   const evidenceKey = evidenceKeyOf(input)
-  if (verifierFor(policy.verifiers, { verifier: terms.verifier, evidenceKey }) === undefined) {
+  const verifier = verifierFor(policy.verifiers, { verifier: terms.verifier, evidenceKey })
+  if (verifier === undefined) {
     const keys = policy.verifiers.filter((v) => v.address === terms.verifier).flatMap((v) => v.evidenceKeys)
     return refuse(
       'wrong-evidence-key',
       `The order's evidenceKey is ${evidenceKey}; with this verifier the node signs as ${listOf(keys)}.`,
+    )
+  }
+  // The escrow opens no routed order that pins a request, so this refuses slices, too.
+  if (verifier.gateway !== undefined && pinnedHash(order) === undefined) {
+    return refuse(
+      'order-not-single',
+      'With this verifier an order pays for one request: it names the node, and its job names the requestHash.',
     )
   }
   const amount = amountOf(input)

@@ -65,7 +65,8 @@ export function refusalByMeaning(
     return refuse('request-hash-mismatch', `The request is signed for ${request.requestHash}, and ${hash} arrived.`)
   }
   const pinned = pinnedHash(order.order)
-  if (pinned !== undefined && pinned !== hash) {
+  // Where a gateway answers, an order pins what the gateway hashes.
+  if (pinned !== undefined && pinned !== hash && pinned !== call.gateway?.read().inputHash) {
     return refuse('request-not-pinned', `Order ${order.orderId} pays for request ${pinned} only, and this is ${hash}.`)
   }
   return undefined

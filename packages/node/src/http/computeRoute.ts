@@ -38,6 +38,7 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
     if (right === undefined) return sendError(reply, paymentRequired(buying))
     if ('code' in right) return sendError(reply, paymentRefused(right, buying))
     const { call, payment } = right
+    const { gateway } = work.call
     // Locked, and nobody waits: its client may ask again with the same header, until it is given back.
     if (payment !== undefined && reply.raw.destroyed) return reply.hijack()
     const paid = {
@@ -48,14 +49,20 @@ export function computeRoute(path: ComputePath, options: ComputeRouteOptions) {
       prices: work.backend.model.prices,
       maxFeeNeeded: work.call.maxFee,
       run: (io: ComputeIo) => work.call.run(io),
+      gateway,
     }
     if (work.call.isStreamed) return serveStream({ paid, payment, buying, reply })
     // The work of a buffered answer goes on when the client leaves: asking again with the same index gets it.
-    const run: PaidCall['run'] = (io) =>
-      withLinkedSignal([io.signal, options.stop], (signal) =>
-        work.call.run({ signal, emit: (chunk) => io.emit(chunk) }),
-      )
-    const answer = await options.service.serve({ ...paid, run, signal: options.stop })
+    const linked =
+      (run: PaidCall['run']): PaidCall['run'] =>
+      (io) =>
+        withLinkedSignal([io.signal, options.stop], (signal) => run({ signal, emit: (chunk) => io.emit(chunk) }))
+    const answer = await options.service.serve({
+      ...paid,
+      run: linked(paid.run),
+      gateway: gateway === undefined ? undefined : { ...gateway, run: linked(gateway.run) },
+      signal: options.stop,
+    })
     await payment?.finish(answer)
     if (!isAnswer(answer)) return sendError(reply, problemAnswer(answer, { ...buying, payment }))
     return reply

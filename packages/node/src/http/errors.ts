@@ -1,7 +1,7 @@
 import { ChainUnavailableError } from '@opg/operator'
 import { InvalidInputError } from '@opg/protocol'
 import { ComputeError, type ComputeErrorCode } from '../compute/errors.js'
-import { ReservationLostError } from '../errors.js'
+import { AnswerUnprovedError, ReservationLostError } from '../errors.js'
 import type { Refusal } from '../service/types.js'
 
 /** What every answer that is no success carries, as JSON. */
@@ -101,6 +101,9 @@ export function errorAnswer(error: unknown): ErrorAnswer {
     const status = COMPUTE_STATUS[error.code]
     const body = { error: { code: error.code, message: error.message } }
     return status === 503 ? { status, body, retryAfter: RETRY_SECONDS } : { status, body }
+  }
+  if (error instanceof AnswerUnprovedError) {
+    return { status: 422, body: { error: { code: error.code, message: error.message } } }
   }
   if (error instanceof ChainUnavailableError) {
     const message = 'The chain does not answer this node now. Nothing was concluded from it; try again.'

@@ -24,8 +24,8 @@ export interface NodeInfo {
 }
 
 export interface VerifierInfo {
-  /** What stands there: `KeyReceiptVerifier`, `TeeReceiptVerifier`, `VoucherReceiptVerifier`, `QuorumReceiptVerifier`. */
-  readonly kind: 'key' | 'tee' | 'voucher' | 'quorum'
+  /** What stands there: `KeyReceiptVerifier`, `TeeReceiptVerifier` and so on. */
+  readonly kind: 'key' | 'tee' | 'voucher' | 'quorum' | 'gateway'
   readonly address: Address
   /** bytes32 each. */
   readonly evidenceKeys: readonly Hex[]

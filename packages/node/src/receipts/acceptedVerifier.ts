@@ -1,6 +1,7 @@
 import type { Address, Hex, Settlement, SignedReceipt, Terms } from '@opg/protocol'
-import type { StoredOrder } from '../store/types.js'
+import type { StoredAnswer, StoredOrder } from '../store/types.js'
 import type { EvidenceSigner } from './evidenceSigner.js'
+import type { GatewayKey } from './gatewayKey.js'
 
 /** A verifier whose judgement this node accepts, and how it convinces it. */
 export interface AcceptedVerifier {
@@ -13,6 +14,10 @@ export interface AcceptedVerifier {
   readonly signer: EvidenceSigner | undefined
   /** Whether each request must bring its requester's voucher. */
   readonly takesVouchers: boolean
+  /** Set: only what this gateway signs is evidence, so that each order is for one request at a fixed price. */
+  readonly gateway?: GatewayKey
+  /** Set: it judges each row by evidence of its own, so that one which it takes no longer must not hold up others (E8). */
+  readonly provesEach?: true
   /** Whether evidence comes from others, who may be slow: such settlements go after all that need nobody. */
   readonly isRemote: boolean
   /** What of a planned settlement can be proved to it, perhaps in another form; undefined: nothing. */
@@ -26,6 +31,8 @@ export interface OrderProof {
   readonly order: StoredOrder
   /** The last receipt that the settlement counts; undefined where there is none. */
   readonly lastReceipt: SignedReceipt | undefined
+  /** What was answered last, read when it is asked for. */
+  readonly lastAnswer: () => Promise<StoredAnswer | undefined>
 }
 
 /** What one piece of evidence is about: a batch of `settle`, or one slice. */

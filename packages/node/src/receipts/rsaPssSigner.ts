@@ -7,7 +7,7 @@ import type { EvidenceSigner } from './evidenceSigner.js'
 const MODULUS_BITS: readonly (number | undefined)[] = [2048, 3072, 4096]
 const PUBLIC_EXPONENT = 65_537n
 /** As OpenGradient's verifier asks for it, strictly. */
-const SALT_LENGTH = 32
+export const SALT_LENGTH = 32
 
 /**
  * A receipt signer with an enclave's RSA key, for `TeeReceiptVerifier`: RSA-PSS, SHA-256, MGF1-SHA-256, salt of 32.
@@ -37,6 +37,15 @@ export function teeIdOf(publicKey: KeyObject): Hex {
   return keccak256(publicKey.export({ type: 'spki', format: 'der' })) as Hex
 }
 
+/** Whether the chain's verifiers take signatures of such a key: RSA of 2048, 3072 or 4096 bits with exponent 65537. */
+export function isUsableRsaKey({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
+  return (
+    asymmetricKeyType === 'rsa' &&
+    MODULUS_BITS.includes(asymmetricKeyDetails?.modulusLength) &&
+    asymmetricKeyDetails?.publicExponent === PUBLIC_EXPONENT
+  )
+}
+
 function readKey(privateKeyPem: string): KeyObject {
   const error = new KeyUnusableError(
     'The enclave key',
@@ -48,11 +57,6 @@ function readKey(privateKeyPem: string): KeyObject {
   } catch {
     throw error // without the cause, which might quote the key
   }
-  const details = key.asymmetricKeyDetails
-  const isUsable =
-    key.asymmetricKeyType === 'rsa' &&
-    MODULUS_BITS.includes(details?.modulusLength) &&
-    details?.publicExponent === PUBLIC_EXPONENT
-  if (!isUsable) throw error
+  if (!isUsableRsaKey(key)) throw error
   return key
 }

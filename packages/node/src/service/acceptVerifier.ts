@@ -2,10 +2,12 @@ import { KeyUnusableError, WrongChainError, type Logger } from '@opg/operator'
 import type { ContractName } from '@opg/bindings'
 import type { Address, Hex } from '@opg/protocol'
 import type { JsonRpcProvider } from 'ethers'
-import { knownCodeHash, teeStanding } from '../chain/verifierCode.js'
+import { enabledTeeKey, knownCodeHash, teeStanding } from '../chain/verifierCode.js'
 import type { AcceptedVerifier } from '../receipts/acceptedVerifier.js'
 import type { EvidenceSigner } from '../receipts/evidenceSigner.js'
-import { acceptKeyVerifier } from '../receipts/keyVerifier.js'
+import { gatewayKey } from '../receipts/gatewayKey.js'
+import { acceptGatewayVerifier } from '../receipts/gatewayVerifier.js'
+import { acceptKeyVerifier, requireEcdsa } from '../receipts/keyVerifier.js'
 import { acceptLostTee } from '../receipts/lostTeeVerifier.js'
 import { type Quorum, acceptQuorumVerifier } from '../receipts/quorumVerifier.js'
 import { acceptTeeVerifier } from '../receipts/teeVerifier.js'
@@ -24,6 +26,8 @@ export type VerifierOptions = {
     }
   /** `QuorumReceiptVerifier`: an ECDSA signer for receipts, and who signs settlements. */
   | { readonly kind: 'quorum'; readonly signer: EvidenceSigner; readonly quorum: Quorum }
+  /** `GatewayReceiptVerifier`: the gateway that an upstream is, and an ECDSA signer for receipts. */
+  | { readonly kind: 'gateway'; readonly signer: EvidenceSigner; readonly teeId: Hex }
   /** `TeeReceiptVerifier` for an enclave whose key is gone: what it signed is settled, nothing new is admitted. */
   | { readonly kind: 'lost-tee'; readonly teeId: Hex }
 )
@@ -66,6 +70,16 @@ export async function acceptVerifier(input: {
       }
       return acceptTeeVerifier({ ...base, signer, ownsTee: owner === node })
     }
+    case 'gateway': {
+      const { teeId, signer } = verifier
+      requireEcdsa(signer, 'GatewayReceiptVerifier')
+      const subject = { verifier: address, teeId }
+      const der = await enabledTeeKey(provider, subject)
+      if (der === undefined) logger.warn({ teeId }, 'the gateway is not enabled, so no orders are taken for it')
+      const isEnabled = async (): Promise<boolean> => (await teeStanding(provider, subject)).isEnabled
+      const live = der === undefined ? undefined : { signer, key: gatewayKey({ teeId, der, isEnabled }) }
+      return acceptGatewayVerifier({ address, codeHash, teeId, live })
+    }
     case 'lost-tee': {
       const { teeId } = verifier
       const { isEnabled, owner } = await teeStanding(provider, { verifier: address, teeId })
@@ -84,6 +98,8 @@ function contractOf({ kind, address }: VerifierOptions, escrow: Address): Contra
       return 'VoucherReceiptVerifier'
     case 'quorum':
       return 'QuorumReceiptVerifier'
+    case 'gateway':
+      return 'GatewayReceiptVerifier'
     case 'tee':
     case 'lost-tee':
       return 'TeeReceiptVerifier'

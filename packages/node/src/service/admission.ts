@@ -2,6 +2,7 @@ import type { Clock } from '@opg/operator'
 import type { InferenceRequest, SignedVoucher } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
 import { EvidenceKeyMissingError } from '../errors.js'
+import { type GatewayWork, admitToGateway } from '../gate/gatewayGate.js'
 import type { OrderGate } from '../gate/orderGate.js'
 import type { GatePolicy } from '../gate/policy.js'
 import { refuse } from '../gate/refusal.js'
@@ -27,6 +28,8 @@ export interface AdmittedRequest {
   readonly request: InferenceRequest
   readonly order: StoredOrder
   readonly signer: EvidenceSigner
+  /** Set: how the work is done, and must be proved, instead. */
+  readonly gateway: GatewayWork | undefined
 }
 
 /** A request that was answered before. */
@@ -81,11 +84,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
       voucher = checked
     }
 
+    const key = verifier.gateway
+    const gateway =
+      key === undefined ? undefined : await admitToGateway({ call, request, order: current, key, chain, clock })
+    if (gateway !== undefined && 'status' in gateway) return gateway
+
     const { orderId, index, maxFee } = request
     const outcome = await store.reserve({ orderId, index, requestId, maxFee, voucher })
     if (outcome.status === 'answered') return { status: 'replayed', answer: outcome.answer }
     if (outcome.status !== 'reserved') return refusalOf(outcome, request)
-    return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer }
+    return { status: 'admitted', reservation: outcome.reservation, request, order: current, signer, gateway }
   }
 
   return {
@@ -114,6 +122,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         !('status' in verifier) &&
         verifier.signer !== undefined &&
         !verifier.takesVouchers &&
+        verifier.gateway === undefined &&
         gate.isCurrent(order) &&
         refusalToStart(policy, { call, request, order, clock }) === undefined
       const stored = isReady ? undefined : await storedFor(read)

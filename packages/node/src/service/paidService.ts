@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@opg/operator'
-import { computeFee, responseHash } from '@opg/protocol'
+import { computeFee, gatewayLeaf, responseHash } from '@opg/protocol'
 import type { EscrowReader } from '../chain/escrowReader.js'
-import { ReservationLostError } from '../errors.js'
+import { AnswerUnprovedError, ReservationLostError } from '../errors.js'
 import { createCloseRequests } from '../gate/closeRequest.js'
 import { answering, createOrderGate } from '../gate/orderGate.js'
 import type { GatePolicy } from '../gate/policy.js'
@@ -25,25 +25,30 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
   const gate = createOrderGate(options)
   const admission = createAdmission({ ...options, gate })
 
-  async function bill(call: PaidCall, { reservation, request, order, signer }: AdmittedRequest): Promise<PaidAnswer> {
-    const ran = await runCall(call)
+  async function bill(call: PaidCall, admitted: AdmittedRequest): Promise<PaidAnswer> {
+    const { reservation, request, order, signer, gateway } = admitted
+    const ran = await runCall(gateway === undefined ? call : { ...call, run: gateway.run })
     if (ran.status === 'failed') {
-      await store.abandon(reservation)
-      logger.warn({ orderId: order.orderId, requestId: reservation.requestId }, 'the work failed; nothing is billed')
-      return {
-        status: 'failed',
-        detail: 'The work failed, and nothing is billed. Send the request again.',
-        cause: ran.cause,
-      }
+      return failed(admitted, { detail: 'The work failed, and nothing is billed. Send the request again.', ...ran })
     }
     const { body, computed } = ran
-    const fee = computeFee(call.prices, { ...computed.usage, maxFee: request.maxFee })
+    const verdict = gateway?.judge(body)
+    if (verdict?.status === 'unproved') {
+      // Whoever can make a gateway hash a request otherwise must not have it asked again and again at the node's cost.
+      await store.startClosing(order.orderId, 'failed')
+      const cause = new AnswerUnprovedError({ orderId: order.orderId, why: verdict.why })
+      return failed(admitted, { detail: cause.message, cause })
+    }
+    // Of a gateway's order the price is fixed, and the request names it.
+    const fee =
+      verdict === undefined ? computeFee(call.prices, { ...computed.usage, maxFee: request.maxFee }) : request.maxFee
+    const leaf = verdict === undefined ? {} : { leaf: gatewayLeaf(verdict.receipt) }
     const answer = await store.commit(reservation, {
       fee,
       body,
       contentType: computed.contentType,
-      sign: ({ seq, cumulativeFee }) =>
-        signReceipt(signer, {
+      sign: ({ seq, cumulativeFee }) => ({
+        ...signReceipt(signer, {
           separator: chain.separator,
           receipt: {
             orderId: order.orderId,
@@ -56,8 +61,23 @@ export function createPaidService(options: PaidServiceOptions): PaidService {
             timestamp: Math.floor(clock() / 1000),
           },
         }),
+        ...leaf,
+      }),
     })
     return { status: 'served', body, contentType: answer.contentType, signedReceipt: answer.signedReceipt }
+  }
+
+  /** Gives the reservation back. */
+  async function failed(
+    { reservation, order }: AdmittedRequest,
+    { detail, cause }: { readonly detail: string; readonly cause: unknown },
+  ): Promise<PaidAnswer> {
+    await store.abandon(reservation)
+    logger.warn(
+      { orderId: order.orderId, requestId: reservation.requestId, detail },
+      'the work failed; nothing is billed',
+    )
+    return { status: 'failed', detail, cause }
   }
 
   async function serve(call: PaidCall): Promise<PaidAnswer> {

@@ -72,6 +72,8 @@ export interface PaidCall {
    * answer go through `emit`.
    */
   readonly run: (io: ComputeIo) => Promise<ComputedAnswer>
+  /** The same work under an order that only a gateway's receipt settles; undefined where no gateway does it. */
+  readonly gateway?: GatewayCall | undefined
   /**
    * Where given, the answer is streamed: called with each chunk in order, as soon as it was emitted. A rejection means
    * that the client has gone. Never called for a stored answer.
@@ -92,6 +94,20 @@ export interface ComputeIo {
   readonly signal: AbortSignal
   /** Takes the next bytes of the answer. After an abort they are dropped, and are neither sent nor hashed. */
   readonly emit: (chunk: Uint8Array) => Promise<void>
+}
+
+/** A request that an OpenGradient gateway answers, and signs. */
+export interface GatewayCall {
+  /** bytes32 each: the gateways that may be the one. */
+  readonly teeIds: readonly Hex[]
+  /**
+   * What the gateway will hash, and the payment reference that it carries.
+   *
+   * @throws {InvalidInputError} where the gateway's receipt for it could prove nothing
+   */
+  read(): { readonly inputHash: Hex; readonly reference: Hex | undefined }
+  /** In place of `PaidCall.run`: the gateway gets exactly what `inputHash` is of. */
+  readonly run: PaidCall['run']
 }
 
 export interface ComputedAnswer {
@@ -133,6 +149,7 @@ export type RefusalReason =
   | 'wrong-verifier'
   | 'wrong-evidence-key'
   | 'slice-not-proved'
+  | 'order-not-single'
   | 'share-too-low'
   | 'amount-too-low'
   | 'order-unknown'
@@ -145,6 +162,7 @@ export type RefusalReason =
   | 'request-expired'
   | 'request-hash-mismatch'
   | 'request-not-pinned'
+  | 'reference-wrong'
   | 'signature-invalid'
   | 'voucher-required'
   | 'voucher-invalid'

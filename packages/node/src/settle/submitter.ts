@@ -60,7 +60,7 @@ export function createSubmitter(dependencies: SubmitterDependencies): Submitter 
     const order = (await store.order(orderId)) ?? candidate
     const [lastReceipt] =
       receiptCount === 0n ? [] : await store.receipts(orderId, { from: receiptCount - 1n, limit: 1 })
-    return { order, settlement, lastReceipt }
+    return { order, settlement, lastReceipt, lastAnswer: () => store.lastAnswer(orderId) }
   }
 
   async function submitOrders(
@@ -69,18 +69,7 @@ export function createSubmitter(dependencies: SubmitterDependencies): Submitter 
   ): Promise<readonly OutboxEntry[]> {
     const fitted = planned.map((proof) => ({ proof, settlement: provableOf(proof) }))
     const rows = fitted.flatMap(({ proof, settlement }) => (settlement === undefined ? [] : [{ ...proof, settlement }]))
-    const sent: OutboxEntry[] = []
-    const [first, ...others] = rows
-    if (first !== undefined) {
-      const evidence = await proveAll(rows)
-      const withClaim = await isWorthClaiming(candidates)
-      if (evidence !== undefined) {
-        const data = settleCall([first, ...others], { evidence, withClaim })
-        const settlements = rows.map(({ settlement }) => settlement)
-        const entry = await outbox.submit(lease, { kind: 'settle', data, settlements })
-        if (entry !== undefined) sent.push(entry)
-      }
-    }
+    const sent = [...(await submitRows(lease, { rows, candidates }))]
     // A close that was promised, and that no evidence can bring: it is given back without.
     for (const { proof, settlement } of fitted) {
       const { order } = proof
@@ -90,6 +79,24 @@ export function createSubmitter(dependencies: SubmitterDependencies): Submitter 
       if (entry !== undefined) sent.push(entry)
     }
     return sent
+  }
+
+  /** In one transaction; where the chain would not take that, and each row has evidence of its own, one by one. */
+  async function submitRows(
+    lease: LaneLease,
+    { rows, candidates }: { readonly rows: readonly Provable[]; readonly candidates: readonly Candidate[] },
+  ): Promise<readonly OutboxEntry[]> {
+    const [first, ...others] = rows
+    const evidence = await proveAll(rows)
+    if (first === undefined || evidence === undefined) return []
+    const data = settleCall([first, ...others], { evidence, withClaim: await isWorthClaiming(candidates) })
+    const settlements = rows.map(({ settlement }) => settlement)
+    const entry = await outbox.submit(lease, { kind: 'settle', data, settlements })
+    if (entry !== undefined) return [entry]
+    if (others.length === 0 || verifierOf(first.order)?.provesEach !== true) return []
+    const entries: OutboxEntry[] = []
+    for (const row of rows) entries.push(...(await submitRows(lease, { rows: [row], candidates })))
+    return entries
   }
 
   async function submitSlices(lease: LaneLease, planned: readonly Provable[]): Promise<readonly OutboxEntry[]> {

@@ -25,6 +25,11 @@ export function readAnswer(database: Database, orderId: Hex, index: bigint): Sto
   return row === undefined ? undefined : answerOf(row)
 }
 
+export function readLastAnswer(database: Database, orderId: Hex): StoredAnswer | undefined {
+  const row = database.get('SELECT * FROM receipts WHERE order_id = ? ORDER BY seq DESC LIMIT 1', [orderId])
+  return row === undefined ? undefined : answerOf(row)
+}
+
 export function readReceipts(
   database: Database,
   input: { readonly orderId: Hex; readonly from: bigint; readonly limit: number },

@@ -14,7 +14,16 @@ import {
   unbookEntry,
 } from './outboxRows.js'
 import { paymentBooks } from './paymentRows.js'
-import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
+import {
+  abandonRow,
+  commitRow,
+  readAnswer,
+  readLastAnswer,
+  readReceipts,
+  removeOwner,
+  renewOwner,
+  reserveRow,
+} from './requestRows.js'
 import { createRecentOrders } from './recentOrders.js'
 import { booksId as readBooksId, prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
@@ -82,6 +91,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
     },
     orders: (filter) => database.read('reading orders', () => readOrders(database, filter?.live === true)),
     answer: (orderId, index) => database.look('reading an answer', () => readAnswer(database, orderId, index)),
+    lastAnswer: (orderId) => database.read('reading an answer', () => readLastAnswer(database, orderId)),
     reserve: (request) =>
       database.share('reserving', () => reserveRow(database, request, { owner, fence: nextFence() }), { first: renew }),
     commit: (reservation, commitment) =>

@@ -116,7 +116,7 @@ export interface Commitment {
   readonly fee: bigint
   readonly body: Uint8Array
   readonly contentType: string
-  /** Makes the receipt for its place and signs it. Called inside the transaction, so it waits for nothing. */
+  /** Makes the receipt for its place and signs it, and says what the order's tree has for it. Called inside the transaction, so it waits for nothing. */
   readonly sign: (position: ReceiptPosition) => { readonly signedReceipt: SignedReceipt; readonly leaf: Hex }
 }
 
@@ -154,6 +154,8 @@ export interface NodeStore extends OutboxStore, PaymentStore {
 
   /** The stored answer of `index`, whatever request it was for; undefined once it is no longer kept. */
   answer(orderId: Hex, index: bigint): Promise<StoredAnswer | undefined>
+  /** The answer with the highest `seq`. */
+  lastAnswer(orderId: Hex): Promise<StoredAnswer | undefined>
   /**
    * Reserves `maxFee` if `max(cumulative, released) + reservations + maxFee` fits the order, and the highest voucher
    * where there is one, which is kept in the same transaction. An order for one request takes one reservation, and none

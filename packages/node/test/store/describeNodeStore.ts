@@ -85,6 +85,16 @@ export function describeNodeStore(name: string, create: CreateStore): void {
         if (outcome.status === 'answered') expect(new TextDecoder().decode(outcome.answer.body)).toBe('answer')
       })
 
+      it('knows the answer with the highest seq, whatever its index', async () => {
+        const order = await openOrder(t.store)
+        expect(await t.store.lastAnswer(order.orderId)).toBeUndefined()
+        await t.commit(order, 3n, 10n)
+        await t.commit(order, 1n, 20n)
+        const last = await (await t.another()).lastAnswer(order.orderId)
+        expect(last?.signedReceipt.receipt).toMatchObject({ seq: 1n, fee: 20n })
+        expect(last).toEqual(await t.store.answer(order.orderId, 1n))
+      })
+
       it('refuses another request under an index that is running or answered', async () => {
         const order = await openOrder(t.store)
         await reserved(t.store, order, 0n, 10n)
