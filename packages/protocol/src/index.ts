@@ -159,7 +159,15 @@ export type {
   WorkOrder,
 } from './types.js'
 export { parseDeployment, type Deployment } from './deployment.js'
-export { UPTO_PROXY, deskAddress, offerHash, uptoDigest, uptoFundingData, uptoOrder } from './x402/offers.js'
+export {
+  UPTO_PROXY,
+  deskAddress,
+  offerHash,
+  uptoDigest,
+  uptoFundingData,
+  uptoOrder,
+  uptoTypedData,
+} from './x402/offers.js'
 export {
   MAX_EVIDENCE_BYTES,
   SELLER_MEMBER,
