@@ -28,7 +28,16 @@ export {
   TeeKeyError,
 } from './errors.js'
 export { readEscrow, type EscrowInfo } from './escrowInfo.js'
-export { isSignedBy, keyEvidence, teeEvidence, type Evidence } from './evidence.js'
+export {
+  isSignedBy,
+  keyEvidence,
+  learnKey,
+  namesOwner,
+  ownedTeeEvidence,
+  quorumEvidence,
+  teeEvidence,
+  type Evidence,
+} from './evidence.js'
 export {
   fetchSettlements,
   fetchSliceSettlements,

@@ -20,7 +20,7 @@ import {
 } from '@opg/protocol'
 import { ReceiptInvalidError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
-import { type Evidence, isSignedBy } from './evidence.js'
+import { type Evidence, isSignedBy, learnKey } from './evidence.js'
 import type { SettledEvent } from './fetchSettlements.js'
 import type { FraudProof } from './fraud.js'
 import { type LogEntry, readLog, writeEntry } from './receiptBookLog.js'
@@ -66,12 +66,15 @@ type RequestState = { readonly signed: SignedRequest; readonly state: 'open' | '
  * answered, kept in a log, and read back from it. A book shows fraud only if all requests of the order or slice are in
  * it, so each has one book.
  *
- * @throws {InvalidInputError} {@link ReceiptLogError}
+ * @throws {InvalidInputError} {@link ReceiptLogError} {@link ChainUnavailableError} if a key is to be looked up
  */
 export async function openReceiptBook(options: BookOptions): Promise<ReceiptBook> {
   const book = new ReceiptBook(options)
   const lines = await options.log.lines()
-  for (const entry of readLog(lines, book.orderId)) book.restore(entry)
+  for (const entry of readLog(lines, book.orderId)) {
+    if (entry.type === 'receipt') await learnKey(options.evidence, entry.signed)
+    book.restore(entry)
+  }
   if (lines.length === 0) await options.log.append(writeEntry({ type: 'order', orderId: book.orderId }))
   return book
 }
@@ -192,9 +195,11 @@ export class ReceiptBook {
    *
    * @throws {ReceiptInvalidError} if it is not this order's, this node's and signed by the evidence key
    * @throws {InvalidInputError} if it is no receipt
+   * @throws {ChainUnavailableError} if the signer's key is to be looked up: nothing is kept
    */
   async add(signed: SignedReceipt): Promise<BookEntry> {
     const read = parseSignedReceipt(toWire(signed))
+    await learnKey(this.#evidence, read)
     this.#check(read)
     const known = this.#receipts.get(read.receipt.seq)
     if (known !== undefined && sameReceipt(known.receipt, read.receipt)) return { status: 'duplicate' }

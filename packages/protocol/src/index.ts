@@ -117,6 +117,7 @@ export {
   type WorkOrderPermit,
 } from './permit.js'
 export { computeFee, quoteMaxFee, type PriceSheet, type TokenUsage } from './prices.js'
+export { quorumKey, type Quorum } from './quorum.js'
 export { receiptDigest, receiptLeaf } from './receipt.js'
 export { sharesOf, type FeeShares, type ShareRates } from './shares.js'
 export {

@@ -1,4 +1,4 @@
-import { type Evidence, FraudFoundError, ReceiptInvalidError, isSignedBy, orderIdOf } from '@opg/payer'
+import { type Evidence, FraudFoundError, ReceiptInvalidError, isSignedBy, learnKey, orderIdOf } from '@opg/payer'
 import {
   type Hex,
   type SignedReceipt,
@@ -63,7 +63,8 @@ export async function payUpto(
     payload: { signature, permit2Authorization: toWire({ from: wallet.address, ...message }) },
     payment: {
       needsReceipt: false, // stock sellers know no receipts; a facilitator's word is no more than the seller's
-      accept: (signed, hash) => {
+      accept: async (signed, hash) => {
+        await learnKey(offer.judge.evidence, signed)
         const request = {
           orderId,
           node: terms.node,
@@ -75,7 +76,6 @@ export async function payUpto(
         const hashes = [requestHash(context.path, context.body), ZERO_BYTES32]
         const requestIds = hashes.map((requestHash) => requestId({ ...request, requestHash }))
         checkReceipt(signed, { ...evidence, orderId, amount, hash, requestIds })
-        return Promise.resolve()
       },
       refuse: () => Promise.resolve(),
       retire: () => false,
