@@ -4,23 +4,25 @@ import {
   connectProvider,
   openEscrowReader,
   type Clock,
+  type EscrowReader,
   type Logger,
   type RandomBytes,
   type Sleep,
   type VerifierOptions,
 } from '@opg/node'
-import type { Terms } from '@opg/protocol'
+import type { Hex, Terms } from '@opg/protocol'
 import { HTTPFacilitatorClient, x402ResourceServer, type FacilitatorClient, type RouteConfig } from '@x402/core/server'
 import type { PaymentPayload, Price, SchemeNetworkServer } from '@x402/core/types'
-import type { JsonRpcProvider } from 'ethers'
+import type { JsonRpcProvider, Signer } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { directSettling, type DirectSettling } from './direct.js'
 import { evidenceFor, wordOfNode } from './evidence.js'
 import { addressOf, signWith, type NodeSigner } from './nodeKey.js'
 import type { Offered } from './offered.js'
 import { openOutbox } from './outbox.js'
 import { memoryOutbox, type OutboxStore } from './outboxStore.js'
-import { asked, extraOf, offerOf } from './offer.js'
+import { asked, check, extraOf, offerOf } from './offer.js'
 import { release } from './receipt.js'
 import { rawBody, type ReadBody } from '../rawRequest.js'
 import { Sales, type SaleLimits } from './sales.js'
@@ -48,6 +50,11 @@ export interface EscrowUptoOptions {
   readonly deployment?: Deployment
   /** Where captures wait for the facilitator; in memory, which a killed process loses. See `fileOutbox`. */
   readonly outbox?: OutboxStore
+  /**
+   * Brings fees to the chain by an account of its own, which pays the gas, where the facilitator has not by so many seconds
+   * before `claimBy` (900). The account may send nothing else meanwhile.
+   */
+  readonly direct?: { readonly signer: Signer; readonly secondsBeforeClaimBy?: number }
   /** Blocks that must stand on a lock before the handler runs; 1. */
   readonly confirmations?: number
   readonly limits?: Partial<SaleLimits>
@@ -69,8 +76,14 @@ export interface EscrowUpto extends SchemeNetworkServer {
   route(price: Price, options?: Omit<RouteConfig, 'accepts'> & { readonly maxTimeoutSeconds?: number }): RouteConfig
   /** How long the answer to a payment may take from now on, in milliseconds; 0 where nothing is locked for it. */
   remainingMs(payment: PaymentPayload): number
-  /** Orders that the facilitator still has to take, and those that are locked now. */
+  /** Orders that the facilitator still has to take, and those that are locked now; with `direct`, fees that the chain lacks too. */
   readonly outboxSize: number
+  /**
+   * Brings all fees that wait for the facilitator to the chain now. Returns the orders of which it does not show so yet.
+   *
+   * @throws {SellerSettingError} without the option `direct`
+   */
+  settleDirectly(): Promise<readonly Hex[]>
   /** Ends the connections. What waits in a file is taken up by the next process. */
   close(): Promise<void>
 }
@@ -82,6 +95,7 @@ export const DEFAULT_SALE_LIMITS: SaleLimits = {
   answerTimeoutMs: 600_000,
   claimMarginMs: 60_000,
 }
+const DEFAULT_DIRECT_SECONDS = 900
 const ASK_TIMEOUT_MS = 30_000
 
 /**
@@ -114,9 +128,11 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   const facilitator = clientOf(options.facilitator, limits)
   const sign = signWith(signer, offered)
   const evidence = verifier === undefined ? wordOfNode(offered, sign) : evidenceFor(offered, verifier)
+  const direct = directFor(options.direct, { offered, provider, reader })
   const outbox = await openOutbox({
     store: options.outbox ?? memoryOutbox(),
     facilitator,
+    direct,
     release: (orderId) => release(orderId, evidence),
     now,
     sleep,
@@ -159,11 +175,32 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
     get outboxSize() {
       return outbox.size
     },
+    settleDirectly: async () => {
+      check('direct', { isRight: direct !== undefined, expected: 'set, with a signer that pays gas', found: 'absent' })
+      return await outbox.settleDirectly()
+    },
     close: async () => {
       await outbox.close()
       if (typeof options.rpc === 'string') provider.destroy()
     },
   }
+}
+
+function directFor(
+  direct: EscrowUptoOptions['direct'],
+  parts: { readonly offered: Offered; readonly provider: JsonRpcProvider; readonly reader: EscrowReader },
+): DirectSettling | undefined {
+  if (direct === undefined) return undefined
+  const { signer, secondsBeforeClaimBy = DEFAULT_DIRECT_SECONDS } = direct
+  const { offered, provider, reader } = parts
+  const { claimWindow } = offered.offer
+  check('direct.secondsBeforeClaimBy', {
+    isRight: secondsBeforeClaimBy > 0 && secondsBeforeClaimBy < claimWindow,
+    expected: `above 0 and below claimWindow, ${String(claimWindow)}`,
+    found: String(secondsBeforeClaimBy),
+  })
+  const connected = signer.provider === null ? signer.connect(provider) : signer
+  return directSettling(offered, { signer: connected, reader, dueMs: secondsBeforeClaimBy * 1_000 })
 }
 
 function clientOf(facilitator: string | FacilitatorClient, { lockTimeoutMs }: SaleLimits): FacilitatorClient {

@@ -99,7 +99,8 @@ export async function asked<T>(operation: string, ask: () => Promise<T>): Promis
   }
 }
 
-function check(
+/** @throws {SellerSettingError} */
+export function check(
   setting: string,
   { isRight, expected, found }: { readonly isRight: boolean; readonly expected: string; readonly found: string },
 ): void {
