@@ -55,6 +55,7 @@ export {
   type SignedPermit,
 } from './gaslessStart.js'
 export { checkGatewayAnswer, createGatewayOrder, type GatewayAnswer, type GatewayOrder } from './gatewayOrder.js'
+export type { SettlementCheck } from './judgeSettlement.js'
 export { nextPermit2Nonce } from './nextPermit2Nonce.js'
 export type { HttpOptions } from './nodeHttp.js'
 export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'
@@ -68,14 +69,7 @@ export {
   type PreparedAllocation,
   type RoutedSlice,
 } from './prepareAllocation.js'
-export {
-  openReceiptBook,
-  type BookAudit,
-  type BookEntry,
-  type BookOptions,
-  type ReceiptBook,
-  type SettlementCheck,
-} from './receiptBook.js'
+export { openReceiptBook, type BookAudit, type BookEntry, type BookOptions, type ReceiptBook } from './receiptBook.js'
 export { fileReceiptLog, memoryReceiptLog, type ReceiptLog } from './receiptLog.js'
 export { reclaim, reclaimMany, type OrderWithTerms, type Reclaim } from './reclaim.js'
 export { releaseRouted, type RoutedRelease } from './releaseRouted.js'
