@@ -74,6 +74,32 @@ describe('attacks on the encoding of calls', () => {
     return [...(f.escrow.interface.decodeFunctionResult('openBatch', answer)[0] as boolean[])]
   }
 
+  it('evidence that is laid before the rows settles them as any other', async () => {
+    const f = await loadFixture(deployFixture)
+    const { order } = await openOrder(f)
+    const rows = [settleRow(order, OPG, { close: true })]
+    const evidence = await settlementEvidence(f, f.node, rows)
+    // After the selector: 6 words of terms, the offsets of rows and evidence, rows, evidence.
+    const data = f.escrow.interface.encodeFunctionData('settle', [f.terms, rows, evidence])
+    const words = dataSlice(data, 4)
+    const headBytes = 8 * 32
+    const evidenceAt = Number(BigInt(dataSlice(words, 7 * 32, headBytes)))
+    const evidenceTail = dataSlice(words, evidenceAt)
+    const moved = concat([
+      dataSlice(data, 0, 4),
+      dataSlice(words, 0, 6 * 32),
+      toBeHex(headBytes + dataLength(evidenceTail), 32),
+      toBeHex(headBytes, 32),
+      evidenceTail,
+      dataSlice(words, headBytes, evidenceAt),
+    ])
+    await expect(f.stranger.sendTransaction({ to: f.home.escrow, data: moved })).to.changeTokenBalances(
+      f.token,
+      [f.escrow, order.payer],
+      [OPG - order.amount, order.amount - OPG],
+    )
+  })
+
   it('two places in a batch that name the same bytes: the order opens once (E5)', async () => {
     const { f, call } = await loadFixture(batchOfTwo)
     expect(await openWith(f, call.with(10, call.word(9)))).to.deep.equal([true, false])

@@ -56,6 +56,7 @@ export interface Follower {
 }
 
 const BPS = 10_000n
+const GAS_OF_AN_EMPTIED_SLOT = 17_100n
 /** What chains say of a transaction that they have, in their pool or mined: no news to anybody. */
 const KNOWN_ALREADY = /already (known|imported)|known transaction|nonce (too low|has already been used)/i
 
@@ -149,9 +150,14 @@ export function createFollower(dependencies: {
   return { sign, broadcast, look }
 }
 
-/** A gas estimate, and a little more. */
-export function withMargin(gas: bigint, { gasMarginBps }: { readonly gasMarginBps: bigint }): bigint {
-  return gas + (gas * gasMarginBps) / BPS
+/**
+ * A gas estimate, and a little more.
+ *
+ * @param slots balances that the transaction adds to, and that others can empty before it: each then costs what a fresh
+ * slot costs (EIP-2929). Also a transaction ahead may have filled them in the estimate, and then fail.
+ */
+export function withMargin(gas: bigint, { gasMarginBps }: { readonly gasMarginBps: bigint }, slots = 0): bigint {
+  return gas + (gas * gasMarginBps) / BPS + BigInt(slots) * GAS_OF_AN_EMPTIED_SLOT
 }
 
 function raisedFees(last: GasFees, now: GasFees): GasFees {

@@ -1,6 +1,7 @@
 import { type Logger, type Sender, withMargin } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { captureCall, isSettling, reclaimCall, together } from './calls.js'
+import { type Grouping, groupBy } from './grouping.js'
 import type { Outbox } from './outbox.js'
 import type { EnginePolicy } from './policy.js'
 import { revertReason } from './reverts.js'
@@ -20,15 +21,19 @@ interface Closing {
 }
 
 const READS_AT_ONCE = 20
+const SHRINKS_BY = 4
+/** Balances that a closing adds to: the payer's, and the credits of node, model and facilitator; or the payer's alone. */
+const SLOTS = { capture: 4, reclaim: 1 }
 
 export function createClosings(dependencies: {
   readonly store: EngineStore
   readonly sender: Sender
   readonly outbox: Outbox
+  readonly grouping: Grouping
   readonly policy: EnginePolicy
   readonly logger: Logger
 }): Closings {
-  const { store, sender, outbox, policy, logger } = dependencies
+  const { store, sender, outbox, grouping, policy, logger } = dependencies
   const limit = policy.maxClosings
 
   async function capture(
@@ -41,7 +46,8 @@ export function createClosings(dependencies: {
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
       if (orders.length === 0) return
       const closings = await inTurn(orders, (order) => capturable(lease, order))
-      await sendAll(lease, { kind: 'capture', closings: closings.flat() })
+      const groups = groupBy(closings.flat(), ({ order }) => grouping.captureKey(order))
+      for (const group of groups) await sendSome(lease, { kind: 'capture', closings: group })
     }
   }
 
@@ -77,7 +83,13 @@ export function createClosings(dependencies: {
         if (readings[place]?.chain === 'none' && refused !== undefined) await store.end(lease, orderId)
       }
       const closings = await inTurn(open, (order) => reclaimable(lease, order))
-      await sendAll(lease, { kind: 'reclaim', closings: closings.flat() })
+      // Anybody may reclaim an order first, and make all that share its transaction fail: they share it with fewer then.
+      for (const group of groupBy(closings.flat(), ({ order }) => String(order.tries))) {
+        const size = Math.max(1, Math.floor(limit / SHRINKS_BY ** group[0].order.tries))
+        for (let at = 0; at < group.length; at += size) {
+          await sendSome(lease, { kind: 'reclaim', closings: group.slice(at, at + size) })
+        }
+      }
     }
   }
 
@@ -91,17 +103,6 @@ export function createClosings(dependencies: {
     return []
   }
 
-  /** Together, but for those that failed on chain before: one that reverts there takes all others with it. */
-  async function sendAll(
-    lease: LaneLease,
-    { kind, closings }: { readonly kind: 'capture' | 'reclaim'; readonly closings: readonly Closing[] },
-  ): Promise<void> {
-    await sendSome(lease, { kind, closings: closings.filter(({ order }) => order.tries === 0) })
-    for (const closing of closings) {
-      if (closing.order.tries > 0) await sendSome(lease, { kind, closings: [closing] })
-    }
-  }
-
   async function sendSome(
     lease: LaneLease,
     { kind, closings }: { readonly kind: 'capture' | 'reclaim'; readonly closings: readonly Closing[] },
@@ -110,7 +111,8 @@ export function createClosings(dependencies: {
     const orderIds = closings.map(({ order }) => order.orderId)
     const data = together(closings.map((closing) => closing.data))
     const estimate = await sender.estimate(data)
-    const gasLimit = estimate.status === 'estimated' ? withMargin(estimate.gas, policy) : undefined
+    const gasLimit =
+      estimate.status === 'estimated' ? withMargin(estimate.gas, policy, closings.length * SLOTS[kind]) : undefined
     if (gasLimit !== undefined && (gasLimit <= policy.maxGasPerTransaction || closings.length === 1)) {
       await outbox.submit(lease, { kind, data, gasLimit, orderIds })
     } else if (closings.length === 1) {

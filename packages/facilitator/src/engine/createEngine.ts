@@ -4,6 +4,7 @@ import type { JsonRpcProvider } from 'ethers'
 import { batchKeyOf } from './calls.js'
 import { createEngineChain } from './chain.js'
 import { createClosings } from './closings.js'
+import { createGrouping } from './grouping.js'
 import { createLane } from './lane.js'
 import { createOpenings } from './openings.js'
 import { createOutbox } from './outbox.js'
@@ -37,11 +38,12 @@ export function createEngine(options: EngineOptions): Engine {
   const policy: EnginePolicy = { ...DEFAULT_ENGINE_POLICY, ...options.policy }
   const chain = createEngineChain({ provider, escrow })
   const waiters = createWaiters({ store, sleep, logger, pollMs: policy.pollMs })
+  const grouping = createGrouping({ chainId, escrow })
   const senders = options.signers.map((signer) => createSender({ provider, signer, chainId, to: escrow }))
   const lanes = senders.map((sender) => {
     const outbox = createOutbox({ store, chain, sender, policy, clock, logger, onBooked: waiters.wake })
     const openings = createOpenings({ store, chain, sender, outbox, policy, logger, onRefused: waiters.wake })
-    const closings = createClosings({ store, sender, outbox, policy, logger })
+    const closings = createClosings({ store, sender, outbox, grouping, policy, logger })
     return createLane({
       store,
       sender,

@@ -2,6 +2,7 @@ import { type Logger, type Sender, withMargin } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { openingCall } from './calls.js'
 import type { EngineChain } from './chain.js'
+import { groupBy } from './grouping.js'
 import type { Outbox } from './outbox.js'
 import type { EnginePolicy } from './policy.js'
 import { revertReason } from './reverts.js'
@@ -36,7 +37,7 @@ export function createOpenings(dependencies: {
       const gatheredByMs = nowMs - policy.gatherMs
       const orders = await store.takeOpenings(lease, { limit: policy.maxOpenings, gatheredByMs })
       if (orders.length === 0) return
-      for (const group of groupsOf(await unopened(lease, orders))) await sendGroup(lease, group)
+      for (const group of groupBy(await unopened(lease, orders), openingKey)) await sendGroup(lease, group)
     }
   }
 
@@ -108,7 +109,7 @@ export function createOpenings(dependencies: {
       await rest(lease, orders.map(idOf))
       return
     }
-    const gasLimit = withMargin(estimate.gas, policy)
+    const gasLimit = withMargin(estimate.gas, policy, orders.length) // Permit2's words of nonces
     if (orders.length > 1 && gasLimit > policy.maxGasPerTransaction) {
       await sendHalves(lease, orders)
       return
@@ -140,14 +141,9 @@ export function createOpenings(dependencies: {
  * Orders that go into one transaction. What failed on chain before goes by itself: it may be made so that it passes every
  * simulation, and it shall not do so beside others.
  */
-function groupsOf(orders: readonly StoredOrder[]): readonly Orders[] {
-  const groups = new Map<string, Orders>()
-  for (const order of orders) {
-    const key = order.tries > 0 ? order.orderId : order.batchKey
-    const group = groups.get(key)
-    groups.set(key, group === undefined ? [order] : [...group, order])
-  }
-  return [...groups.values()]
+/** Orders that one call opens; what failed on chain before goes by itself. */
+function openingKey({ orderId, batchKey, tries }: StoredOrder): string {
+  return tries > 0 ? orderId : batchKey
 }
 
 function isSome(orders: readonly StoredOrder[]): orders is Orders {

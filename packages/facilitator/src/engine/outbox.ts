@@ -9,7 +9,7 @@ import type { BlockId, EngineStore, Entry, EntryKind, LaneLease, Reading } from 
 export interface Outbox {
   /** How many more may be sent now. */
   room(): Promise<number>
-  /** Writes and sends. False, with nothing written, if its orders are not as planned any more. */
+  /** Writes and sends. False, with nothing written, if its orders are not as planned any more, or if there is no room: then they rest. */
   submit(lease: LaneLease, transaction: NewTransaction): Promise<boolean>
   /** Looks after all that are on their way: books, sends again, replaces. */
   follow(lease: LaneLease): Promise<void>
@@ -42,8 +42,16 @@ export function createOutbox(dependencies: OutboxDependencies): Outbox {
   const follower = createFollower({ sender, policy, clock, logger })
   const escrow: Address = sender.to
 
+  async function room(): Promise<number> {
+    return Math.max(0, policy.maxPending - (await store.pendingEntries(sender.from)).length)
+  }
+
   async function submit(lease: LaneLease, transaction: NewTransaction): Promise<boolean> {
     const { kind, data, gasLimit, orderIds } = transaction
+    if ((await room()) === 0) {
+      await store.postpone(lease, { orderIds, delayMs: policy.restMs })
+      return false
+    }
     const nonce = await nextNonce()
     const attempt = await follower.sign({ nonce, data, gasLimit })
     // On the disk before it is on the wire: whatever happens now, it is this transaction that is sent again.
@@ -118,7 +126,7 @@ export function createOutbox(dependencies: OutboxDependencies): Outbox {
   }
 
   return {
-    room: async () => Math.max(0, policy.maxPending - (await store.pendingEntries(sender.from)).length),
+    room,
     submit,
     follow,
     checkReorgs,

@@ -152,6 +152,28 @@ describe('closing', () => {
     expect(await world.timesClosed(first.orderId)).toBe(1)
   })
 
+  it('payers empty their wallets just before: the transaction has gas for what that costs', async () => {
+    await again({ captureIntervalMs: 300 })
+    const thieves = world.devnet.wallets.slice(4, 8)
+    const openings: Opening[] = []
+    for (const payer of thieves) {
+      await world.fund(payer, 2n * OPG)
+      openings.push(await world.opening({ payer }))
+    }
+    await Promise.all(openings.map((opening) => lock(running.engine, opening)))
+    await world.devnet.setAutomine(false)
+    for (const opening of openings) await running.engine.capture(world.capture(opening, 3n))
+    await eventually(async () => (await running.engine.status()).pendingTransactions === 1)
+    const fees = { maxFeePerGas: 900n * 10n ** 9n, maxPriorityFeePerGas: 90n * 10n ** 9n, gasLimit: 100_000n }
+    for (const payer of thieves) {
+      const token = world.devnet.contracts.token.connect(payer)
+      await token.transfer(world.payer.address, await token.balanceOf(payer.address), fees)
+    }
+    await world.devnet.mine()
+    for (const { orderId } of openings) expect(await world.settledFees(orderId)).toEqual([3n])
+    await world.devnet.setAutomine(true)
+  })
+
   describe('after claimBy', () => {
     it('orders that nobody captured are reclaimed in one transaction, and captured ones are left alone', async () => {
       const before = await world.balance(world.payer.address)
@@ -167,6 +189,26 @@ describe('closing', () => {
       for (const { orderId } of openings) expect(await world.timesClosed(orderId)).toBe(1)
       expect(await world.balance(world.payer.address)).toBe(before - 10n)
       expect(await running.engine.order(left[0]?.orderId ?? '0x')).toMatchObject({ captured: 0n })
+    })
+
+    it('a stranger reclaims one first, to make all fail: the others share the next transaction', async () => {
+      const openings = await locked(4, { claimIn: 1_000 })
+      const [stolen, ...others] = openings
+      if (stolen === undefined) throw new TypeError('not locked')
+      const sent = await world.sent()
+      await world.devnet.setAutomine(false)
+      await world.devnet.increaseTime(1_100)
+      await world.devnet.mine()
+      await eventually(async () => (await running.engine.status()).pendingTransactions === 1)
+      await sleep(200)
+      const fees = { maxFeePerGas: 900n * 10n ** 9n, maxPriorityFeePerGas: 90n * 10n ** 9n, gasLimit: 200_000n }
+      const escrow = world.devnet.contracts.escrow.connect(world.devnet.wallets[8])
+      await escrow.reclaim(stolen.terms, stolen.order, fees)
+      await world.devnet.mine()
+      expect(await world.chainOrder(others[0]?.orderId ?? '0x')).toBe('open')
+      await world.devnet.setAutomine(true)
+      for (const opening of openings) await isIn('closed', opening)
+      expect((await world.sent()) - sent).toBe(2)
     })
 
     it('a capture that comes too late does not keep the money from its payer', async () => {

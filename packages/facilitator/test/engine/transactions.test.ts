@@ -233,19 +233,53 @@ describe('the transactions of the engine', () => {
       expect(await world.chainOrder(hostile.orderId)).toBe('open')
     })
 
-    it('that accepts in the simulation and refuses on chain: the others are captured all the same', async () => {
+    it('that accepts in the simulation and refuses on chain: the others are captured in the same block (E8)', async () => {
       await again({ policy: { captureIntervalMs: 300 } })
       const [hostile, good] = [await world.opening({ terms: { verifier } }), await world.opening()]
       await Promise.all([hostile, good].map((opening) => lock(running.engine, opening)))
       await world.devnet.setAutomine(false)
       for (const opening of [hostile, good]) await running.engine.capture(world.capture(opening, 3n))
-      await pending(1)
+      await eventually(async () => (await pooled()).length === 2)
       await setMood(MOODS.refuses, true)
       await world.devnet.mine()
+      expect(await world.settledFees(good.orderId)).toEqual([3n])
       await world.devnet.setAutomine(true)
       await isIn('closed', good)
-      expect(await world.settledFees(good.orderId)).toEqual([3n])
       await eventually(async () => (await running.engine.order(hostile.orderId))?.captureFailure === 'EvidenceRefused')
+    })
+
+    it('that is not known: captures of two nodes under it do not share a transaction', async () => {
+      await again({ policy: { captureIntervalMs: 300 } })
+      const other = world.devnet.wallets[6]
+      const bystander = { node: other.address as Address, verifier }
+      const [hostile, neighbour] = [
+        await world.opening({ terms: { verifier } }),
+        await world.opening({ terms: bystander }),
+      ]
+      await Promise.all([hostile, neighbour].map((opening) => lock(running.engine, opening)))
+      await world.devnet.setAutomine(false)
+      await running.engine.capture(world.capture(hostile, 3n))
+      await running.engine.capture(world.capture(neighbour, 3n, other))
+      await eventually(async () => (await pooled()).length === 2)
+      await world.devnet.mine()
+      for (const { orderId } of [hostile, neighbour]) expect(await world.settledFees(orderId)).toEqual([3n])
+    })
+
+    it('captures of many nodes never exceed the transactions that may be pending', async () => {
+      await again({ policy: { captureIntervalMs: 100, maxPending: 2 } })
+      const openings: Opening[] = []
+      for (const { address } of world.devnet.wallets.slice(4, 9)) {
+        openings.push(await world.opening({ terms: { node: address as Address, verifier } }))
+      }
+      for (const opening of openings) await lock(running.engine, opening)
+      await world.devnet.setAutomine(false)
+      for (const opening of openings) await running.engine.capture(world.capture(opening, 3n))
+      await eventually(async () => (await pooled()).length === 2)
+      await sleep(500)
+      expect(await pooled()).toHaveLength(2)
+      await world.devnet.setAutomine(true)
+      await world.devnet.mine()
+      for (const opening of openings) await isIn('closed', opening)
     })
   })
 

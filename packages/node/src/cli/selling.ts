@@ -1,6 +1,7 @@
 import { ConfigError, type CliEdge, type Logger } from '@opg/operator'
 import type { NodeConfig } from '../config/loadConfig.js'
 import { SETTINGS, type Settings } from '../config/settings.js'
+import { readApprovalDomain } from '../chain/approvalDomain.js'
 import { readDeskCodeHash } from '../chain/uptoAdapter.js'
 import type { NodeInfo, VerifierInfo } from '../http/info.js'
 import { ecdsaSigner } from '../receipts/ecdsaSigner.js'
@@ -36,6 +37,7 @@ export async function wireCashier(
         ? undefined
         : createFacilitator({ url: facilitatorUrl, timeoutMs: facilitatorTimeoutSeconds * 1000, fetch: edge.fetch }),
     confirmTimeoutMs: facilitatorTimeoutSeconds * 1000,
+    replayMs: config.settings.replaySeconds * 1000,
     clock: edge.clock,
     sleep: edge.sleep,
     logger,
@@ -67,16 +69,21 @@ async function sellingOf(
 }
 
 async function uptoSelling(
-  { provider, deployment }: WiredNode,
+  { provider, deployment, payments }: WiredNode,
   { facilitatorUrl, claimWindowSeconds: claimWindow, minSecondsToClaimBy }: Settings,
 ): Promise<UptoSelling | undefined> {
-  const { uptoAdapter: adapter, escrow } = deployment
+  const { uptoAdapter: adapter, escrow, token } = deployment
+  const { chainId } = payments.chain
   if (facilitatorUrl === undefined || adapter === null) return undefined
   if (claimWindow < minSecondsToClaimBy) {
     const names = `${SETTINGS.minSecondsToClaimBy.variable}, ${String(minSecondsToClaimBy)}`
     throw new ConfigError(SETTINGS.claimWindowSeconds.variable, `at least ${names}, or no order could be served`)
   }
-  return { adapter, initCodeHash: await readDeskCodeHash(provider, { adapter, escrow }), claimWindow }
+  const [initCodeHash, approval] = await Promise.all([
+    readDeskCodeHash(provider, { adapter, escrow }),
+    readApprovalDomain(provider, { token, chainId }),
+  ])
+  return { adapter, initCodeHash, claimWindow, approval }
 }
 
 function verifierOf({ offerVerifier }: Settings, verifiers: readonly VerifierInfo[]): VerifierInfo {

@@ -42,4 +42,9 @@ export const SELLING_SETTINGS = {
     schema: wholeNumber(1, 7_776_000).default(3_600),
     help: 'Time from the end of an upto authorization to claimBy. Default: 3600.',
   },
+  replaySeconds: {
+    variable: 'OPG_NODE_REPLAY_SECONDS',
+    schema: wholeNumber(0, 7_776_000).default(600),
+    help: 'How long the answer to an upto payment is kept, and given again. Default: 600.',
+  },
 } as const

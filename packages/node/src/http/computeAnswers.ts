@@ -65,8 +65,9 @@ function withOffer(answer: ErrorAnswer, { work, options, url }: Buying, error?: 
   const quote = { modelId: model.modelId, maxFee: work.call.maxFee }
   const payment = paymentBody(options.info, { ...quote, prices: model.prices })
   const offered = { ...answer, body: { ...answer.body, payment } }
-  const accepts = options.cashier?.requirements(quote)
-  return accepts === undefined ? offered : demanding(offered, { url, accepts, error })
+  const { cashier } = options
+  if (cashier === undefined) return offered
+  return demanding(offered, { url, accepts: cashier.requirements(quote), extensions: cashier.extensions, error })
 }
 
 function reportInternal(error: unknown, logger: Logger): void {

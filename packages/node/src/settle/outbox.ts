@@ -54,7 +54,8 @@ export function createOutbox({ store, chain, sender, policy, clock, logger }: Ou
 
   async function estimatedGas({ kind, data, settlements }: OutboxCall): Promise<bigint | undefined> {
     const estimate = await sender.estimate(data)
-    if (estimate.status === 'estimated') return withMargin(estimate.gas, policy)
+    // Each row may return money to a payer; the credits are of node, model and facilitator.
+    if (estimate.status === 'estimated') return withMargin(estimate.gas, policy, settlements.length + 3)
     logger.error({ kind, rows: settlements.length, detail: estimate.detail }, 'the chain would not take this')
     return undefined
   }

@@ -14,6 +14,8 @@ export interface SliceSender {
 }
 
 /** The gas limit grows by a quarter at a time until all slices are settled; so often at most. */
+/** Credits that slices add to: of node, model and facilitator. */
+const SLOTS = 3
 const MAX_RAISES = 16
 
 export function createSliceSender(dependencies: {
@@ -59,7 +61,7 @@ export function createSliceSender(dependencies: {
       logger.error({ rows: count, detail: estimate.detail }, 'the chain would not take this')
       return undefined
     }
-    let gas = withMargin(estimate.gas, policy)
+    let gas = withMargin(estimate.gas, policy, SLOTS)
     for (let raises = 0; raises < MAX_RAISES; raises++) {
       if ((await settledBy(data, gas)) === count) return withMargin(gas, policy)
       gas += gas / 4n

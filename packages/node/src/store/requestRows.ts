@@ -18,7 +18,10 @@ import type { Commitment, Reservation, ReservationRequest, ReserveOutcome, Store
 /** All functions here run inside a transaction of their caller. */
 
 export function readAnswer(database: Database, orderId: Hex, index: bigint): StoredAnswer | undefined {
-  const row = database.get('SELECT * FROM receipts WHERE order_id = ? AND idx = ?', [orderId, index.toString()])
+  const row = database.get('SELECT * FROM receipts WHERE order_id = ? AND idx = ? AND is_forgotten = 0', [
+    orderId,
+    index.toString(),
+  ])
   return row === undefined ? undefined : answerOf(row)
 }
 

@@ -1,9 +1,11 @@
-import { WrongChainError, text, type Database } from '@opg/operator'
+import { StoreError, WrongChainError, hex, text, type Database } from '@opg/operator'
+import type { Hex } from '@opg/protocol'
 import type { BooksIdentity } from './types.js'
 
 const VERSION = 'schema version'
+const BOOKS_ID = 'books id'
 /** Goes up with every change of the tables. */
-const SCHEMA_VERSION = 3
+const SCHEMA_VERSION = 4
 
 /** One tree, no index and no reference, as every request writes here; there are no more rows than requests that run. */
 const RESERVATIONS = `CREATE TABLE IF NOT EXISTS reservations (
@@ -54,6 +56,7 @@ const TABLES = `
     leaf TEXT NOT NULL,
     content_type TEXT NOT NULL,
     body BLOB NOT NULL,
+    is_forgotten INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, seq),
     UNIQUE (order_id, idx)
   ) STRICT;
@@ -65,7 +68,9 @@ const TABLES = `
     request_id TEXT NOT NULL,
     deadline INTEGER NOT NULL,
     state TEXT NOT NULL,
-    tx TEXT NOT NULL
+    tx TEXT NOT NULL,
+    asks INTEGER NOT NULL,
+    ended_at_ms INTEGER
   ) STRICT;
   CREATE INDEX IF NOT EXISTS payments_by_state ON payments (state);
 
@@ -105,19 +110,37 @@ const TABLES = `
 const MIGRATIONS: readonly string[] = [
   // Slices of routed orders, and vouchers.
   'ALTER TABLE orders ADD COLUMN slice TEXT; ALTER TABLE orders ADD COLUMN voucher TEXT;',
-  // Payments over x402: a table of their own, made below. Reservations without an index.
+  // Payments over x402: a table of their own. Reservations without an index.
   `ALTER TABLE reservations RENAME TO reservations_2; ${RESERVATIONS}
    INSERT INTO reservations SELECT order_id, idx, request_id, max_fee, fence, owner FROM reservations_2;
-   DROP TABLE reservations_2;`,
+   DROP TABLE reservations_2;
+   CREATE TABLE payments (
+     order_id TEXT PRIMARY KEY,
+     terms TEXT NOT NULL,
+     body TEXT NOT NULL,
+     request_id TEXT NOT NULL,
+     deadline INTEGER NOT NULL,
+     state TEXT NOT NULL,
+     tx TEXT NOT NULL
+   ) STRICT;`,
+  // How many asked for a lock without being refused, once at least; when payments ended; answers without their body.
+  `ALTER TABLE receipts ADD COLUMN is_forgotten INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE payments ADD COLUMN asks INTEGER NOT NULL DEFAULT 1;
+   ALTER TABLE payments ADD COLUMN ended_at_ms INTEGER;
+   UPDATE payments SET ended_at_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000 WHERE state = 'ended';`,
 ]
 
 /**
  * Makes the tables where they are not there yet, brings those of an earlier version up to date, and ties the file to
  * its node. All of it or nothing: it is one transaction.
  *
+ * @param options `freshId`: 32 random bytes, for a file that has no name of its own yet
  * @throws {WrongChainError} if it is the file of another node, escrow or chain, or of a later version
  */
-export async function prepareSchema(database: Database, identity: BooksIdentity): Promise<void> {
+export async function prepareSchema(
+  database: Database,
+  { identity, freshId }: { readonly identity: BooksIdentity; readonly freshId: Hex },
+): Promise<void> {
   await database.write('making the tables', () => {
     database.script('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT')
     for (let version = versionOf(database); version < SCHEMA_VERSION; version++) {
@@ -131,7 +154,15 @@ export async function prepareSchema(database: Database, identity: BooksIdentity)
     bind(database, { name: 'node', value: identity.node })
     bind(database, { name: 'escrow', value: identity.escrow })
     bind(database, { name: 'chain id', value: identity.chainId.toString() })
+    database.run('INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING', [BOOKS_ID, freshId])
   })
+}
+
+/** The name of these books, 32 random bytes: the same for all who share them, and for no others. */
+export function booksId(database: Database): Hex {
+  const row = database.get('SELECT value FROM meta WHERE name = ?', [BOOKS_ID])
+  if (row === undefined) throw new StoreError('reading the name of the books')
+  return hex(row, 'value')
 }
 
 /** The file's version; the present one where it is new. */

@@ -16,7 +16,7 @@ import {
 import { paymentBooks } from './paymentRows.js'
 import { abandonRow, commitRow, readAnswer, readReceipts, removeOwner, renewOwner, reserveRow } from './requestRows.js'
 import { createRecentOrders } from './recentOrders.js'
-import { prepareSchema } from './schema.js'
+import { booksId as readBooksId, prepareSchema } from './schema.js'
 import type { BooksIdentity, NodeStore } from './types.js'
 
 export interface SqliteStoreOptions {
@@ -39,14 +39,15 @@ const DEFAULT_LEASE_MS = 20_000
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<NodeStore> {
   const { path, identity, clock, random, leaseMs = DEFAULT_LEASE_MS } = options
+  const token = (bytes = 16): Hex => `0x${Buffer.from(random(bytes)).toString('hex')}`
   const database = new Database(path)
   try {
-    await prepareSchema(database, identity)
+    await prepareSchema(database, { identity, freshId: token(32) })
   } catch (error) {
     database.close()
     throw error
   }
-  const token = (): Hex => `0x${Buffer.from(random(16)).toString('hex')}`
+  const booksId = await database.read('reading the name of the books', () => readBooksId(database))
   const owner = token()
   let fences = 0
   // Nobody else makes one with this owner in it.
@@ -58,6 +59,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
   const recent = createRecentOrders(clock)
 
   return {
+    booksId,
     putOrder: (input) =>
       database.write('remembering an order', () => {
         insertOrder(database, { ...input, nowMs: clock() })
@@ -96,7 +98,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Node
         return readOrder(database, orderId)
       }),
 
-    ...paymentBooks(database),
+    ...paymentBooks(database, clock),
 
     holdLane: () =>
       database.write('taking the lane', () =>

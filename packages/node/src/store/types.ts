@@ -93,7 +93,7 @@ export type ReserveOutcome =
   | { readonly status: 'answered'; readonly answer: StoredAnswer }
   /** The same request is running. */
   | { readonly status: 'in-progress' }
-  /** Another request has this index. */
+  /** Another request has this index, or the answer is no longer kept. */
   | { readonly status: 'conflict' }
   /** `free`: base units that are left for new requests. */
   | { readonly status: 'exhausted'; readonly free: bigint }
@@ -130,6 +130,8 @@ export interface OrderFilter {
  * resolves once it is durable. Amounts are base units.
  */
 export interface NodeStore extends OutboxStore, PaymentStore {
+  /** 32 random bytes that name these books: the same for all who share them, and for no others. */
+  readonly booksId: Hex
   /** Remembers an order, or brings what the chain said of it up to date. */
   putOrder(input: {
     readonly orderId: Hex
@@ -150,7 +152,7 @@ export interface NodeStore extends OutboxStore, PaymentStore {
   /** All orders, oldest first. */
   orders(filter?: OrderFilter): Promise<readonly StoredOrder[]>
 
-  /** The stored answer of `index`, whatever request it was for. */
+  /** The stored answer of `index`, whatever request it was for; undefined once it is no longer kept. */
   answer(orderId: Hex, index: bigint): Promise<StoredAnswer | undefined>
   /**
    * Reserves `maxFee` if `max(cumulative, released) + reservations + maxFee` fits the order, and the highest voucher

@@ -10,6 +10,7 @@ import { createLocking } from './locking.js'
 import { readPayment, type ReadPayment } from './paymentHeader.js'
 import { mismatch } from './refusal.js'
 import { requirementsFor, type Selling } from './requirements.js'
+import { createSponsoring } from './sponsoring.js'
 import { runSweep, sweepPayments } from './sweep.js'
 import type { Cashier, PaymentRefusal, Sale } from './types.js'
 import { acceptUpto } from './uptoPayments.js'
@@ -26,6 +27,8 @@ export interface CashierOptions {
   readonly facilitator: Facilitator | undefined
   /** How long the chain may take to show what the facilitator calls locked. */
   readonly confirmTimeoutMs?: number
+  /** How long the answer to a stock payment is given again. */
+  readonly replayMs: number
   readonly clock: Clock
   readonly sleep: Sleep
   readonly logger: Logger
@@ -33,6 +36,8 @@ export interface CashierOptions {
 
 const DEFAULT_CONFIRM_TIMEOUT_MS = 20_000
 const MAX_KEPT = 1_000
+/** However rarely the node settles, what its facilitator takes is asked so often. */
+const MAX_ASK_INTERVAL_MS = 60_000
 
 /** Sells over x402 v2: stock `upto` with the money locked before compute, and requests under work orders. */
 export function createCashier(options: CashierOptions): Cashier {
@@ -44,8 +49,10 @@ export function createCashier(options: CashierOptions): Cashier {
   const locking =
     facilitator === undefined
       ? undefined
-      : createLocking({ ...options, node, separator, facilitator, confirmTimeoutMs })
+      : createLocking({ ...options, node, booksId: store.booksId, separator, facilitator, confirmTimeoutMs })
 
+  const sponsoring =
+    facilitator === undefined || selling.upto?.approval === undefined ? undefined : createSponsoring(facilitator, sleep)
   const requirements = keepRequirements(selling)
 
   function refusalByAccepted({ scheme, accepted }: ReadPayment, sale: Sale): PaymentRefusal | undefined {
@@ -65,6 +72,9 @@ export function createCashier(options: CashierOptions): Cashier {
 
   return {
     takesUpto: selling.upto !== undefined,
+    get extensions() {
+      return sponsoring?.extensions
+    },
     requirements,
     accept: async (header, sale, signal) => {
       const payment = readPayment(header)
@@ -80,7 +90,10 @@ export function createCashier(options: CashierOptions): Cashier {
       await sweepPayments(options, new AbortController().signal)
     },
     run: async ({ signal, intervalMs }) => {
-      await runSweep(options, { signal, intervalMs, sleep })
+      await Promise.all([
+        runSweep(options, { signal, intervalMs, sleep }),
+        sponsoring?.run({ signal, intervalMs: Math.min(intervalMs, MAX_ASK_INTERVAL_MS) }),
+      ])
     },
   }
 }

@@ -5,6 +5,8 @@ import { withLinkedSignal } from '../http/linkSignals.js'
 /** Asks a facilitator to lock the money of a payment. */
 export interface Facilitator {
   lock(request: LockRequest, signal: AbortSignal): Promise<LockAnswer>
+  /** Names of the x402 extensions that it takes; undefined where it does not tell. */
+  extensions(signal: AbortSignal): Promise<readonly string[] | undefined>
 }
 
 export interface LockRequest {
@@ -28,12 +30,23 @@ const TRANSACTION = /^0x[0-9a-fA-F]{64}$/
 
 /** A facilitator behind x402's HTTP interface. */
 export function createFacilitator(options: {
-  /** What stands before `/settle`. */
+  /** What stands before `/settle` and `/supported`. */
   readonly url: string
   readonly timeoutMs: number
   readonly fetch: typeof globalThis.fetch
 }): Facilitator {
-  const endpoint = `${options.url.replace(/\/+$/, '')}/settle`
+  const url = options.url.replace(/\/+$/, '')
+
+  /** What it answers with status 200, as JSON; or the other status. */
+  function ask(path: string, init: RequestInit, signal: AbortSignal): Promise<{ readonly json: unknown } | number> {
+    return withLinkedSignal([signal, AbortSignal.timeout(options.timeoutMs)], async (linked) => {
+      const response = await options.fetch(`${url}${path}`, { ...init, redirect: 'error', signal: linked })
+      if (response.status === 200) return { json: JSON.parse(await limitedText(response)) as unknown }
+      await response.body?.cancel()
+      return response.status
+    })
+  }
+
   return {
     lock: async ({ payment, step }, signal) => {
       const requirements: PaymentRequirements = payment.accepted
@@ -48,22 +61,20 @@ export function createFacilitator(options: {
         paymentRequirements: requirements,
       })
       try {
-        return await withLinkedSignal([signal, AbortSignal.timeout(options.timeoutMs)], async (linked) => {
-          const response = await options.fetch(endpoint, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body,
-            redirect: 'error',
-            signal: linked,
-          })
-          if (response.status !== 200) {
-            await response.body?.cancel()
-            return { status: 'unknown', detail: `it answered with status ${String(response.status)}` } as const
-          }
-          return answerOf(JSON.parse(await limitedText(response)))
-        })
+        const headers = { 'content-type': 'application/json' }
+        const answer = await ask('/settle', { method: 'POST', headers, body }, signal)
+        if (typeof answer === 'object') return answerOf(answer.json)
+        return { status: 'unknown', detail: `it answered with status ${String(answer)}` }
       } catch {
         return { status: 'unknown', detail: 'it did not answer, or not in time' }
+      }
+    },
+    extensions: async (signal) => {
+      try {
+        const answer = await ask('/supported', {}, signal)
+        return typeof answer === 'object' ? extensionsOf(answer.json) : undefined
+      } catch {
+        return undefined
       }
     },
   }
@@ -84,6 +95,12 @@ function answerOf(value: unknown): LockAnswer {
   if (LATER.includes(reason)) return { status: 'unknown', detail: `it said ${reason}` }
   const message = answer.get('errorMessage')
   return { status: 'refused', reason, message: typeof message === 'string' ? message.slice(0, 500) : '' }
+}
+
+function extensionsOf(value: unknown): readonly string[] | undefined {
+  if (typeof value !== 'object' || value === null || !('extensions' in value)) return undefined
+  const { extensions } = value
+  return Array.isArray(extensions) ? extensions.filter((name) => typeof name === 'string') : undefined
 }
 
 function strange(): LockAnswer {

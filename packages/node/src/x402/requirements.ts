@@ -9,6 +9,7 @@ import {
   type UptoExtra,
   type WorkOrderExtra,
 } from '@opg/protocol'
+import type { ApprovalDomain } from '../chain/approvalDomain.js'
 
 /** How a node sells over x402. Nothing in it changes with the time: clients send back what is made of it. */
 export interface Selling {
@@ -36,6 +37,8 @@ export interface UptoSelling {
   readonly initCodeHash: Hex
   /** uint32, seconds from a payer's signed deadline to `claimBy`. */
   readonly claimWindow: number
+  /** By what payers may approve Permit2 by signature; undefined where the token has no such approvals. */
+  readonly approval: ApprovalDomain | undefined
 }
 
 /** What is paid for: one request of a model. */
@@ -70,6 +73,7 @@ export function uptoRequirements(selling: Selling, quote: Quote): PaymentRequire
   const sold = uptoOffer(selling, quote.modelId)
   if (sold === undefined) return undefined
   const extra: UptoExtra = {
+    ...sold.approval,
     assetTransferMethod: 'permit2',
     paymentFlow: 'escrow',
     facilitatorAddress: sold.desk,
@@ -88,11 +92,11 @@ export function uptoRequirements(selling: Selling, quote: Quote): PaymentRequire
 export function uptoOffer(
   { terms, upto }: Selling,
   modelId: Hex,
-): { readonly offer: Offer; readonly adapter: Address; readonly desk: Address } | undefined {
+): (Pick<UptoSelling, 'adapter' | 'approval'> & { readonly offer: Offer; readonly desk: Address }) | undefined {
   if (upto === undefined) return undefined
-  const { adapter, initCodeHash, claimWindow } = upto
+  const { adapter, initCodeHash, claimWindow, approval } = upto
   const offer = { terms: { ...terms, modelId }, claimWindow }
-  return { offer, adapter, desk: deskAddress({ adapter, initCodeHash, offer }) }
+  return { offer, adapter, approval, desk: deskAddress({ adapter, initCodeHash, offer }) }
 }
 
 /** What an `upto` payment locks: the most that its request can cost, and no less than an order must hold. */

@@ -10,16 +10,20 @@ const SETTLING_IN_SECONDS = 600
 export interface SweepDependencies {
   readonly store: NodeStore
   readonly chain: Pick<EscrowReader, 'snapshot'>
+  /** How long answers to stock payments are kept, in milliseconds. */
+  readonly replayMs: number
   readonly clock: Clock
   readonly logger: Logger
 }
 
 /**
  * Looks after payments whose client has gone, or whose node was killed: closes what is answered, and gives back what will
- * never be. Any number of processes may do it.
+ * never be. Deletes answers that are not given again any more. Any number of processes may do it.
  */
 export async function sweepPayments(dependencies: SweepDependencies, signal: AbortSignal): Promise<void> {
-  for (const payment of await dependencies.store.unfinishedPayments()) {
+  const { store, clock, replayMs } = dependencies
+  await store.forgetAnswers(clock() - replayMs)
+  for (const payment of await store.unfinishedPayments()) {
     if (signal.aborted) return
     await sweepOne(dependencies, payment)
   }
@@ -29,7 +33,7 @@ async function sweepOne({ store, chain, clock, logger }: SweepDependencies, paym
   const { orderId, terms, order, deadline } = payment
   const now = Math.floor(clock() / 1000)
   const stored = await store.order(orderId)
-  if (payment.state === 'ended') {
+  if (payment.state === 'ended' || payment.state === 'spent') {
     // A reorg took its opening, which may be back: then what is promised is done.
     if (order.claimBy > now) await store.noteSnapshot(orderId, await chain.snapshot({ orderId }))
     return

@@ -15,6 +15,8 @@ export interface Sale extends Quote {
 export interface Cashier {
   /** Whether stock `upto` clients can pay here. */
   readonly takesUpto: boolean
+  /** x402's extensions that go with a demand, where there are any now. */
+  readonly extensions: Readonly<Record<string, unknown>> | undefined
   /** What a request may be paid with. The same for the same request, always. */
   requirements(quote: Quote): readonly PaymentRequirements[]
   /**
@@ -26,9 +28,9 @@ export interface Cashier {
    * @throws {ChainUnavailableError}
    */
   accept(header: unknown, sale: Sale, signal: AbortSignal): Promise<Acceptance>
-  /** Gives back what was locked and not served, again and again until aborted. */
+  /** Gives back what was locked and not served, and asks what the facilitator takes, again and again until aborted. */
   run(options: { readonly signal: AbortSignal; readonly intervalMs: number }): Promise<void>
-  /** One round of it. */
+  /** One round of giving back. */
   sweepOnce(): Promise<void>
 }
 

@@ -12,7 +12,7 @@ import {
   type InferenceRequest,
   type UptoAuthorization,
 } from '@opg/protocol'
-import type { PaymentStore, StoredPayment } from '../store/paymentTypes.js'
+import type { NewPayment, PaymentStore, StoredPayment } from '../store/paymentTypes.js'
 import type { AccountSignature } from '../gate/accountSignature.js'
 import type { Locking } from './locking.js'
 import { PAYMENT_HEADER, type ReadPayment } from './paymentHeader.js'
@@ -32,6 +32,8 @@ export interface UptoDependencies {
   readonly chainId: bigint
   /** As Permit2 would take it. */
   readonly isSignedBy: AccountSignature
+  /** How long an answer is given again, in milliseconds from its end on. */
+  readonly replayMs: number
   readonly clock: Clock
 }
 
@@ -74,16 +76,18 @@ export async function acceptUpto(
     requestId: requestId(request),
     deadline: Number(authorization.deadline),
   }
-  const { bound, isFresh } = await bind(dependencies, wanted, authorization)
+  const bound = await bind(dependencies, wanted, authorization)
   if ('code' in bound) return bound
   let { transaction } = bound
   if (bound.state === 'locking') {
     const { payload, extensions } = payment
     const asked = { accepted: requirements, payload, ...(extensions === undefined ? {} : { extensions }) }
-    const locked = await locking.lock({ orderId: id, terms, order, payment: asked }, signal)
+    const locked = await locking.lock({ orderId: id, terms, order, payment: asked, signed: payload }, signal)
     if (locked.status === 'refused') {
-      // Where it was asked for once only, nothing is locked: it is as if the payment had not come.
-      if (isFresh && locked.httpStatus === 402) await store.forgetPayment(id)
+      // Nothing is locked: it is as if the payment had not come. What is locked for others is not for this node to end;
+      // what is locked for it, and not taken by the gate, is, once the authorization is over.
+      if (locked.code === 'PAYMENT_ALREADY_USED') await store.dropPayment(id)
+      else if (locked.code === 'LOCK_REFUSED') await store.forgetPayment(id)
       return locked
     }
     transaction = locked.transaction
@@ -102,22 +106,28 @@ export async function acceptUpto(
   }
 }
 
-/** The payment in the books: the first request that it came with is the one that it pays for. */
+/**
+ * The payment in the books: the first request that it came with is the one that it pays for. Whoever guesses at that
+ * request learns nothing once its answer is not given any more.
+ */
 async function bind(
-  { store, clock }: UptoDependencies,
-  wanted: Parameters<PaymentStore['notePayment']>[0],
+  { store, clock, replayMs }: UptoDependencies,
+  wanted: NewPayment,
   authorization: UptoAuthorization,
-): Promise<{ readonly bound: StoredPayment | PaymentRefusal; readonly isFresh: boolean }> {
+): Promise<StoredPayment | PaymentRefusal> {
   const known = await store.payment(wanted.orderId)
-  const isFresh = known === undefined
-  const untimely = isFresh ? refusalByTime(authorization, BigInt(Math.floor(clock() / 1000))) : undefined
-  if (untimely !== undefined) return { bound: untimely, isFresh }
-  const bound = known ?? (await store.notePayment(wanted))
-  if (bound.requestId === wanted.requestId) return { bound, isFresh }
+  const untimely = known === undefined ? refusalByTime(authorization, BigInt(Math.floor(clock() / 1000))) : undefined
+  if (untimely !== undefined) return untimely
+  const bound = known === undefined || known.state === 'locking' ? await store.notePayment(wanted) : known
+  const { requestId, state, endedAtMs = Infinity } = bound
+  const isOver = state === 'spent' || endedAtMs + replayMs <= clock()
+  return requestId === wanted.requestId && !isOver ? bound : usedBefore()
+}
+
+function usedBefore(): PaymentRefusal {
   const message =
-    'This payment came with another request before, and pays for that one only. Pay for this one by itself.'
-  const more = { httpStatus: 409, reason: 'payment_already_used' }
-  return { bound: refusePayment('PAYMENT_ALREADY_USED', message, more), isFresh }
+    'This payment came with another request before, or its answer is no longer kept. It pays for that request only. Pay for this one by itself.'
+  return refusePayment('PAYMENT_ALREADY_USED', message, { httpStatus: 409, reason: 'payment_already_used' })
 }
 
 function refusalByTime({ deadline, validAfter }: UptoAuthorization, now: bigint): PaymentRefusal | undefined {

@@ -93,5 +93,6 @@ async function open(
   }
   const { payload, extensions } = payment
   const lockable = { payload, ...(extensions === undefined ? {} : { extensions }), accepted: requirements }
-  return locking.lock({ orderId: id, terms, order, payment: lockable }, signal)
+  // Any requests of one session may wait for one lock: its permit decides, and not theirs.
+  return locking.lock({ orderId: id, terms, order, payment: lockable, signed: toWire(permit) }, signal)
 }

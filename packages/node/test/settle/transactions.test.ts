@@ -1,7 +1,8 @@
 import { ChainUnavailableError } from '@opg/operator'
 import { setUpNode } from '../support/fixture.js'
 import { startFlakyRpc } from '@opg/devnet'
-import { orderInput } from '../support/world.js'
+import { requestHash, type Hex } from '@opg/protocol'
+import { BODY, PATH, orderInput } from '../support/world.js'
 import { describe, expect, it } from 'vitest'
 
 const FOREVER = { signal: new AbortController().signal }
@@ -67,6 +68,22 @@ describe('the transactions of the settler', () => {
         expect(await t.settledEvents(order)).toBe(1)
       })
     })
+  })
+
+  it('have gas for a payer who empties its wallet just before: the refund then costs a fresh slot', async () => {
+    const { devnet, payer, requester } = t.world
+    const job = { requester: requester.address as Hex, requestHash: requestHash(PATH, new TextEncoder().encode(BODY)) }
+    const order = await t.used(1, { order: { job } })
+    await devnet.setAutomine(false)
+    await t.node.settler.settleOnce({ force: true })
+    const token = devnet.contracts.token.connect(payer)
+    const gwei = 10n ** 9n
+    const fees = { maxFeePerGas: 900n * gwei, maxPriorityFeePerGas: 90n * gwei, gasLimit: 100_000n }
+    await token.transfer(requester.address, await token.balanceOf(payer.address), fees)
+    await devnet.mine(1)
+    await devnet.setAutomine(true)
+    expect(await t.chainState(order)).toMatchObject({ closed: true })
+    expect(await t.settledEvents(order)).toBe(1)
   })
 
   describe('a reorg', () => {

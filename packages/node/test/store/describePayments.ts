@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { termsHash } from '@opg/protocol'
-import type { StoredPayment } from '../../src/store/paymentTypes.js'
-import { anOrder, hash, openSnapshot, wish } from '../support/books.js'
+import type { NewPayment, StoredPayment } from '../../src/store/paymentTypes.js'
+import { anOrder, commitmentOf, hash, openSnapshot, reserved, wish } from '../support/books.js'
 import { setUpBooks, type CreateStore } from './storeFixture.js'
 
-function aPayment(): Omit<StoredPayment, 'state' | 'transaction'> {
+function aPayment(): NewPayment {
   return { ...anOrder(), requestId: hash('request'), deadline: 1_800_000_000 }
 }
 
@@ -44,6 +44,57 @@ export function describePayments(name: string, create: CreateStore): void {
       expect(await t.store.payment(payment.orderId)).toBeUndefined()
       await t.store.confirmPayment(payment, '0x01')
       expect(await t.store.payment(payment.orderId)).toMatchObject({ state: 'locked' })
+    })
+
+    it('stay where one of several that asked is refused, for the others may get their lock yet', async () => {
+      const payment = await t.store.notePayment(aPayment())
+      const { orderId } = payment
+      await (await t.another()).notePayment(payment)
+      await t.store.forgetPayment(orderId)
+      expect(await t.store.payment(orderId)).toEqual(payment)
+      await t.store.forgetPayment(orderId)
+      expect(await t.store.payment(orderId)).toBeUndefined()
+    })
+
+    it('are dropped, however many asked, but not once they are confirmed', async () => {
+      const [payment, confirmed] = [await t.store.notePayment(aPayment()), await t.store.notePayment(aPayment())]
+      await t.store.notePayment(payment)
+      await t.store.confirmPayment(confirmed, '0x01')
+      for (const { orderId } of [payment, confirmed]) await t.store.dropPayment(orderId)
+      expect(await t.store.payment(payment.orderId)).toBeUndefined()
+      expect(await t.store.payment(confirmed.orderId)).toMatchObject({ state: 'locked' })
+    })
+
+    it('keep their answer until it is forgotten, and their receipt for good', async () => {
+      const payment = await t.store.notePayment(aPayment())
+      const { orderId } = payment
+      await open(payment)
+      const order = await t.present(orderId)
+      const reservation = await reserved(t.store, order, 0n, 7n)
+      const { signedReceipt } = await t.store.commit(reservation, commitmentOf(order, reservation, { fee: 7n }))
+      const endedAtMs = t.clock()
+      await t.store.endPayment(orderId, 'answered')
+      t.clock.advance(5)
+      await t.store.endPayment(orderId, 'answered') // a second end is none
+      expect(await t.store.payment(orderId)).toMatchObject({ state: 'ended', endedAtMs })
+
+      await t.store.forgetAnswers(endedAtMs - 1)
+      expect(await t.store.answer(orderId, 0n)).toMatchObject({ signedReceipt })
+      await t.store.forgetAnswers(endedAtMs)
+      expect(await t.store.answer(orderId, 0n)).toBeUndefined()
+      expect(await t.store.reserve(wish(order, 0n, 1n))).toEqual({ status: 'conflict' })
+      await t.store.endPayment(orderId, 'answered')
+      expect(await t.store.payment(orderId)).toMatchObject({ state: 'spent', endedAtMs })
+      expect(await t.store.receipts(orderId, { from: 0n, limit: 1 })).toEqual([signedReceipt])
+      expect(await t.store.unfinishedPayments()).toEqual([])
+    })
+
+    it('of other orders, sessions say, lose no answer', async () => {
+      const session = anOrder()
+      await open(session)
+      await t.commit(await t.present(session.orderId), 0n, 7n)
+      await t.store.forgetAnswers(t.clock())
+      expect(await t.store.answer(session.orderId, 0n)).toBeDefined()
     })
 
     it('end with their order, which takes no more', async () => {

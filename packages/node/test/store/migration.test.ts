@@ -10,7 +10,7 @@ import { openSqliteStore } from '../../src/store/sqliteStore.js'
 import type { BooksIdentity, NodeStore } from '../../src/store/types.js'
 import { IDENTITY, TERMS, anOrder, hash, openSnapshot, wish } from '../support/books.js'
 import { createTestClock } from '../support/clock.js'
-import { TABLES_OF_VERSION_1 } from './schemaV1.js'
+import { PAYMENTS_OF_VERSION_3, TABLES_OF_VERSION_1 } from './schemaV1.js'
 
 describe('books of an earlier version', () => {
   let directory: string
@@ -82,7 +82,50 @@ describe('books of an earlier version', () => {
     expect(await again.order(orderId)).toMatchObject({ cumulativeFee: 10n, voucher: signed })
     expect(await again.order(other.orderId)).toMatchObject({ slice })
     await again.close()
-    expect(version()).toBe('3')
+    expect(version()).toBe('4')
+  })
+
+  it('of version 3 keep their payments, and the answers of those that ended for as long as any', async () => {
+    const old = new Libsql(path)
+    old.exec(PAYMENTS_OF_VERSION_3)
+    const [ended, locking] = [{ orderId, terms, order }, anOrder()]
+    const insert = old.prepare("INSERT INTO payments VALUES (?, ?, ?, ?, 1800000000, ?, '')")
+    for (const [payment, state] of [[ended, 'ended'] as const, [locking, 'locking'] as const]) {
+      const parts = [payment.terms, payment.order].map((part) => JSON.stringify(toWire(part)))
+      insert.run([payment.orderId, ...parts, hash('request'), state])
+    }
+    old.close()
+    const before = Date.now()
+    const store = await open()
+    expect(await store.payment(locking.orderId)).toMatchObject({ order: locking.order, state: 'locking' })
+    const { endedAtMs = 0, state } = (await store.payment(ended.orderId)) ?? {}
+    expect(state).toBe('ended')
+    expect(endedAtMs).toBeGreaterThan(before - 2_000)
+    expect(endedAtMs).toBeLessThanOrEqual(Date.now())
+    // Somebody may have asked for its lock.
+    await store.notePayment({ ...locking, requestId: hash('request'), deadline: 1 })
+    await store.forgetPayment(locking.orderId)
+    expect(await store.payment(locking.orderId)).toBeDefined()
+    await store.close()
+  })
+
+  it('get a name when they are first opened, and keep it; other books have another', async () => {
+    const [store, sharing] = [await open(), await open()]
+    const { booksId } = store
+    expect(booksId).toMatch(/^0x[0-9a-f]{64}$/)
+    expect(sharing.booksId).toBe(booksId)
+    for (const handle of [store, sharing]) await handle.close()
+    const again = await open()
+    expect(again.booksId).toBe(booksId)
+    await again.close()
+    const other = await openSqliteStore({
+      path: join(directory, 'other.db'),
+      identity: IDENTITY,
+      clock: createTestClock(),
+      random: randomBytes,
+    })
+    expect(other.booksId).not.toBe(booksId)
+    await other.close()
   })
 
   it('stay as they are where they are of another node', async () => {
@@ -90,7 +133,7 @@ describe('books of an earlier version', () => {
     expect(version()).toBe('1')
   })
 
-  it.each(['4', '0', 'two'])('are refused where their version is %s', async (found) => {
+  it.each(['5', '0', 'two'])('are refused where their version is %s', async (found) => {
     const database = new Libsql(path)
     database.prepare("UPDATE meta SET value = ? WHERE name = 'schema version'").run([found])
     database.close()

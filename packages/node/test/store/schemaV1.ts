@@ -80,3 +80,20 @@ export const TABLES_OF_VERSION_1 = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS attempts_by_entry ON attempts (entry_id, signed_at_ms);
 `
+
+/** What brings tables of version 1 to those of version 3, as far as payments go. */
+export const PAYMENTS_OF_VERSION_3 = `
+  ALTER TABLE orders ADD COLUMN slice TEXT;
+  ALTER TABLE orders ADD COLUMN voucher TEXT;
+  CREATE TABLE payments (
+    order_id TEXT PRIMARY KEY,
+    terms TEXT NOT NULL,
+    body TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    deadline INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    tx TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX payments_by_state ON payments (state);
+  UPDATE meta SET value = '3' WHERE name = 'schema version';
+`

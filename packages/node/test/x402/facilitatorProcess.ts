@@ -25,7 +25,7 @@ export interface FacilitatorProcess {
   mood: LineMood
   /** Settle calls that arrived at the line. */
   readonly calls: number
-  /** Called with each answer of the facilitator before it goes on. */
+  /** Called with each answer to a settle call before it goes on. */
   beforeAnswer: (() => Promise<void> | void) | undefined
   stop(): Promise<void>
 }
@@ -101,7 +101,7 @@ async function startLine(upstream: string, child: ChildProcess): Promise<Facilit
       ...(method === 'POST' ? { body } : {}),
     })
     const text = await answer.text()
-    await line.beforeAnswer?.()
+    if (path === '/settle') await line.beforeAnswer?.()
     if (mood === 'deaf') response.destroy()
     else response.writeHead(answer.status, { 'content-type': 'application/json' }).end(text)
   }

@@ -7,7 +7,7 @@ import type { Wallet } from 'ethers'
 export const JSON_TYPE = { 'content-type': 'application/json' }
 
 /** x402's own client with its own `upto` scheme, as anybody sets it up, but for the token: OPG is none of its defaults. */
-export function stockClient(payer: Wallet): x402Client {
+export function stockClient(payer: Wallet, options: { readonly rpcUrl?: string } = {}): x402Client {
   const signer = {
     address: payer.address as `0x${string}`,
     signTypedData: async (message: {
@@ -15,15 +15,20 @@ export function stockClient(payer: Wallet): x402Client {
       types: Record<string, unknown>
       message: Record<string, unknown>
     }): Promise<`0x${string}`> => {
-      const types = message.types as Record<string, { name: string; type: string }[]>
+      const { EIP712Domain: _, ...types } = message.types as Record<string, { name: string; type: string }[]>
       return (await payer.signTypedData(message.domain, types, message.message)) as `0x${string}`
     },
   }
-  return new x402Client().register('eip155:31337', new UptoEvmScheme(signer)).setSpendControls({ allowedAssets: true })
+  return new x402Client()
+    .register('eip155:31337', new UptoEvmScheme(signer, options))
+    .setSpendControls({ allowedAssets: true })
 }
 
-/** Pays with unmodified `@x402/fetch`. Keeps the headers that it sent. */
-export function stockFetch(payer: Wallet): { readonly fetch: typeof fetch; readonly sent: string[] } {
+/** Pays with unmodified `@x402/fetch`. Keeps the headers that it sent. With an RPC it approves Permit2 where it must. */
+export function stockFetch(
+  payer: Wallet,
+  options: { readonly rpcUrl?: string } = {},
+): { readonly fetch: typeof fetch; readonly sent: string[] } {
   const sent: string[] = []
   const spying: typeof fetch = async (input, init) => {
     const request = new Request(input, init)
@@ -31,7 +36,7 @@ export function stockFetch(payer: Wallet): { readonly fetch: typeof fetch; reado
     if (header !== null) sent.push(header)
     return fetch(request)
   }
-  return { fetch: wrapFetchWithPayment(spying, stockClient(payer)), sent }
+  return { fetch: wrapFetchWithPayment(spying, stockClient(payer, options)), sent }
 }
 
 /** A first request, unpaid: what the seller asks for. */

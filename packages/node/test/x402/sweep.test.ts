@@ -14,7 +14,7 @@ describe('sweepPayments', () => {
   const sweep = (atSeconds: number): Promise<void> => {
     const { store, chain } = t.node
     const clock = (): number => atSeconds * 1000
-    return sweepPayments({ store, chain, clock, logger: SILENT }, new AbortController().signal)
+    return sweepPayments({ store, chain, clock, replayMs: 0, logger: SILENT }, new AbortController().signal)
   }
   /** A payment as it is written down before its lock. */
   const note = async (order: OpenOrder): Promise<Hex> => {

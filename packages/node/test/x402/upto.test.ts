@@ -20,6 +20,8 @@ describe('stock upto clients at a node', () => {
     shop = await openShop()
     serving = startCli(['serve', '--json'], shop.environment)
     url = ((await serving.line()) as { url: string }).url
+    // What the facilitator takes is asked once the node serves.
+    await until(async () => (await askFor(infer(), TEXT)).extensions !== undefined)
   }, 120_000)
   afterAll(async () => {
     serving.stop()
@@ -297,10 +299,26 @@ describe('stock upto clients at a node', () => {
       60_000,
     )
 
-    it('its answer is lost after it locked: the chain is asked, and the request is served', async () => {
+    it('its answer is lost after it locked: it is asked again, and the request is served', async () => {
       const payer = await shop.payer()
       const payment = await signPayment(payer, chat(), CHAT)
       shop.facilitator.mood = 'deaf'
+      shop.facilitator.beforeAnswer = () => {
+        shop.facilitator.mood = 'well'
+      }
+      expect(await verdict(await pay(chat(), CHAT, payment))).toBe('200')
+      shop.facilitator.beforeAnswer = undefined
+      expect(shop.llm.seen).toHaveLength(1)
+    })
+
+    it("its answers are lost again and again: an open order is nobody's word, and is served once there is one", async () => {
+      const payer = await shop.payer()
+      const payment = await signPayment(payer, chat(), CHAT)
+      shop.facilitator.mood = 'deaf'
+      expect(await verdict(await pay(chat(), CHAT, payment))).toBe('503 LOCK_PENDING')
+      expect(await shop.balance(payer.address)).toBeLessThan(OPG)
+      expect(shop.llm.seen).toHaveLength(0)
+      shop.facilitator.mood = 'well'
       expect(await verdict(await pay(chat(), CHAT, payment))).toBe('200')
       expect(shop.llm.seen).toHaveLength(1)
     })

@@ -72,7 +72,7 @@ const LOOK_MS = 500
 export class SessionDesk {
   readonly #options: SessionDeskOptions
   readonly #pending = new Map<Hex, Pending>()
-  readonly #opening = new Map<Hex, Promise<Extract<Verified, { readonly status: 'invalid' }> | undefined>>()
+  readonly #opening = new Map<string, Promise<Extract<Verified, { readonly status: 'invalid' }> | undefined>>()
 
   constructor(options: SessionDeskOptions) {
     this.#options = options
@@ -149,7 +149,14 @@ export class SessionDesk {
     const { terms, order, permit, request } = payment
     const id = request.orderId
     if ((await node.store.order(id)) !== undefined) return undefined
-    const running = this.#opening.get(id)
+    // By all that decides the outcome: a twin of the payment, with a bad permit, must not spoil it.
+    const opening = JSON.stringify([
+      id,
+      permit === undefined ? null : toWire(permit),
+      wish.requirements,
+      wish.payload.extensions,
+    ])
+    const running = this.#opening.get(opening)
     if (running !== undefined) return running
 
     const admit = async (): Promise<Extract<Verified, { readonly status: 'invalid' }> | undefined> => {
@@ -166,8 +173,8 @@ export class SessionDesk {
       }
       return admission.status === 'refused' ? invalid(reasonOf(admission.reason), admission.detail) : undefined
     }
-    const admitting = admit().finally(() => this.#opening.delete(id))
-    this.#opening.set(id, admitting)
+    const admitting = admit().finally(() => this.#opening.delete(opening))
+    this.#opening.set(opening, admitting)
     return admitting
   }
 

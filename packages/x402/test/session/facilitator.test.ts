@@ -1,10 +1,13 @@
 import { HTTPFacilitatorClient } from '@x402/core/server'
 import { SigningKey } from 'ethers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FacilitatorProcess, startFacilitator } from '../../../node/test/x402/facilitatorProcess.js'
+import { pay } from '../../../node/test/x402/stockClient.js'
+import { startSession } from '../../../node/test/x402/workOrders.js'
 import { facilitatorOpener, payFetch } from '../../src/index.js'
 import { errorOf } from '../support/buyer.js'
-import { FEE, Shop, asking } from '../support/shop.js'
+import { FEE, PATH, Shop, asking } from '../support/shop.js'
 
 describe('sessions whose orders a facilitator opens', () => {
   let shop: Shop
@@ -29,6 +32,29 @@ describe('sessions whose orders a facilitator opens', () => {
     expect(facilitator.calls).toBe(1)
     const [order] = await shop.node.store.orders()
     expect(order).toMatchObject({ chain: 'open', cumulativeFee: 3n * FEE })
+  })
+
+  it("twin of a first request, with a wrong permit, is refused by itself and does not spoil the payer's", async () => {
+    const { devnet, payer } = shop
+    const options = { devnet, payer, body: {}, amount: 10n ** 18n, withPermit: true }
+    const session = await startSession(shop.url, options)
+    const honest = session.paymentFor(PATH, {})
+    const permit = honest.payload['permit'] as { readonly deadline: string }
+    const forged = { ...permit, signature: `0x${'22'.repeat(64)}1b` }
+    const twin = { ...honest, payload: { ...honest.payload, permit: forged } }
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let answers = 0
+    facilitator.beforeAnswer = () => (answers++ === 0 ? held : undefined)
+    const calls = facilitator.calls
+    const first = pay(shop.url, {}, twin)
+    while (facilitator.calls === calls) await sleep(20)
+    const second = pay(shop.url, {}, honest)
+    // With a shared outcome this one waits too.
+    await Promise.race([second, sleep(3_000)])
+    release()
+    facilitator.beforeAnswer = undefined
+    expect([(await first).status, (await second).status]).toEqual([402, 200])
   })
 
   it('serves nothing on the word of a facilitator that lies', async () => {
