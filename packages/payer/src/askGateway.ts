@@ -10,7 +10,7 @@ import type { Answer, PreparedCall, Refused } from './call.js'
 import { ReceiptInvalidError } from './errors.js'
 import type { TeeKey } from './fetchTeeKey.js'
 import { checkGatewayAnswer } from './gatewayOrder.js'
-import { parseAnswer } from './nodeHttp.js'
+import { parseAnswer } from './nodeResponse.js'
 import type { Session } from './session.js'
 
 /** What a gateway said, and signed. */

@@ -1,6 +1,7 @@
 import type { Refused } from './call.js'
 import { NodeAnswerError } from './errors.js'
-import { type HttpOptions, callNode, memberOf, nodeHttp, readJson, refusalOf } from './nodeHttp.js'
+import { type HttpOptions, callNode, nodeHttp, refusalOf } from './nodeHttp.js'
+import { memberOf, readJson } from './nodeResponse.js'
 import { type RequestSignerOptions, createRequestSigner } from './requestSigner.js'
 import { Session } from './session.js'
 import { admissionOf } from './tab.js'

@@ -1,9 +1,10 @@
 import { constants, generateKeyPairSync, sign } from 'node:crypto'
 import { keccak256 } from 'ethers'
-import { type Hex, type SignedReceipt, ZERO_BYTES32, receiptDigest } from '@opg/protocol'
+import { type Hex, type SignedReceipt, ZERO_BYTES32, quorumKey, receiptDigest } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import { ORDER, SEPARATOR, TERMS, asHex, nodeWallet, signReceipt, strangerWallet } from '../test/support/world.js'
-import { isSignedBy, keyEvidence, teeEvidence } from './evidence.js'
+import { TeeKeyError } from './errors.js'
+import { isSignedBy, keyEvidence, learnKey, ownedTeeEvidence, quorumEvidence, teeEvidence } from './evidence.js'
 import type { TeeKey } from './fetchTeeKey.js'
 
 const PLAIN = { seq: 0n, requestId: ZERO_BYTES32, fee: 1n, cumulativeFee: 1n }
@@ -95,5 +96,59 @@ describe('teeEvidence', () => {
   ])('refuses a key of %s', (_, bits, exponent) => {
     const { tee, pinned } = rsaKey(bits, exponent)
     expect(() => teeEvidence(pinned, [tee])).toThrow(expect.objectContaining({ code: 'TEE_KEY_INVALID' }))
+  })
+})
+
+describe('quorumEvidence', () => {
+  const quorum = { k: 1, validators: [ORDER.payer] }
+  const terms = { ...TERMS, evidenceKey: quorumKey(quorum) }
+
+  it('takes receipts of the node, where the quorum is one that is trusted', () => {
+    const others = { k: 1, validators: [TERMS.node] }
+    expect(quorumEvidence(terms, [others, quorum])).toEqual({ kind: 'ecdsa', signer: TERMS.node })
+    for (const trusted of [[], [others]]) {
+      expect(() => quorumEvidence(terms, trusted)).toThrow(expect.objectContaining({ field: 'evidenceKey' }))
+    }
+  })
+})
+
+describe('ownedTeeEvidence', () => {
+  const terms = { ...TERMS, evidenceKey: ownerForm() }
+  const { tee, receipt } = rsaKey(2_048)
+  const judged = async (fetchKey: () => Promise<TeeKey>, keys: readonly TeeKey[] = []): Promise<boolean> => {
+    const evidence = ownedTeeEvidence(terms, { fetchKey, keys })
+    await learnKey(evidence, receipt())
+    return isSignedBy(receipt(), { evidence, separator: SEPARATOR })
+  }
+
+  it('asks for the key that a receipt names, once', async () => {
+    let asked = 0
+    const evidence = ownedTeeEvidence(terms, { fetchKey: () => Promise.resolve(++asked).then(() => tee) })
+    expect(isSignedBy(receipt(), { evidence, separator: SEPARATOR })).toBe(false)
+    await learnKey(evidence, receipt())
+    await learnKey(evidence, receipt())
+    expect(isSignedBy(receipt(), { evidence, separator: SEPARATOR })).toBe(true)
+    expect(asked).toBe(1)
+  })
+
+  it('does not count what another owner’s, no, or a swapped enclave signs', async () => {
+    const expected = 'an enclave that is enabled'
+    const unknown = new TeeKeyError({ teeId: tee.teeId, expected, found: 'a disabled one' })
+    expect(await judged(() => Promise.resolve({ ...tee, owner: ORDER.payer }))).toBe(false)
+    expect(await judged(() => Promise.reject(unknown))).toBe(false)
+    expect(await judged(() => Promise.resolve(rsaKey(2_048).tee))).toBe(false)
+  })
+
+  it('does not take a chain that is away for an answer', async () => {
+    const away = new TypeError('no connection')
+    await expect(judged(() => Promise.reject(away))).rejects.toBe(away)
+    expect(await judged(() => Promise.reject(away), [tee])).toBe(true)
+  })
+
+  it('is for terms that name the owner, and keys of its enclaves', () => {
+    const fetchKey = (): Promise<TeeKey> => Promise.resolve(tee)
+    expect(() => ownedTeeEvidence(TERMS, { fetchKey })).toThrow(expect.objectContaining({ field: 'evidenceKey' }))
+    const keys = [{ ...tee, owner: ORDER.payer }]
+    expect(() => ownedTeeEvidence(terms, { fetchKey, keys })).toThrow(TeeKeyError)
   })
 })

@@ -3,12 +3,14 @@ import {
   type Address,
   type Hex,
   InvalidInputError,
+  type Quorum,
   type SignedReceipt,
   type SliceHolder,
   ZERO_ADDRESS,
   ZERO_BYTES32,
   parseAddress,
   parseBytes,
+  quorumKey,
   receiptDigest,
   recoverSigner,
 } from '@opg/protocol'
@@ -16,10 +18,15 @@ import { keccak256 } from 'ethers'
 import { TeeKeyError } from './errors.js'
 import type { TeeKey } from './fetchTeeKey.js'
 
-/** Whose signatures under receipts count. Made by one of the functions below, never taken from the node. */
+/** Whose signatures under receipts count. Made by the functions here, never taken from the node. */
 export type Evidence =
   | { readonly kind: 'ecdsa'; readonly signer: Address }
-  | { readonly kind: 'rsa-pss'; readonly keys: ReadonlyMap<Hex, KeyObject> }
+  | {
+      readonly kind: 'rsa-pss'
+      readonly keys: ReadonlyMap<Hex, KeyObject>
+      /** Adds an enclave's key to `keys`, if the terms allow it. @throws {ChainUnavailableError} */
+      readonly learn?: (teeId: Hex) => Promise<void>
+    }
   /** The node signs receipts; what it settles with is the gateway's. */
   | { readonly kind: 'gateway'; readonly signer: Address }
 
@@ -51,6 +58,24 @@ export function keyEvidence(holder: SliceHolder): Evidence {
 }
 
 /**
+ * Evidence where the verifier is `QuorumReceiptVerifier`: its validators judge settlements, and the node's own key signs
+ * receipts.
+ *
+ * @param holder the order's terms, or the slice
+ * @param quorums those that the payer trusts
+ * @throws {InvalidInputError} if `evidenceKey` pins none of them
+ */
+export function quorumEvidence(holder: SliceHolder, quorums: readonly Quorum[]): Evidence {
+  const pinned = holder.evidenceKey.toLowerCase()
+  if (quorums.some((quorum) => quorumKey(quorum) === pinned)) return { kind: 'ecdsa', signer: nodeOf(holder) }
+  throw new InvalidInputError({
+    field: 'evidenceKey',
+    expected: 'one of the quorums that the payer trusts',
+    value: pinned,
+  })
+}
+
+/**
  * Evidence where the verifier is `TeeReceiptVerifier`: `evidenceKey` is a teeId, or the node's address for any
  * enclave that the node owns.
  *
@@ -62,7 +87,7 @@ export function keyEvidence(holder: SliceHolder): Evidence {
 export function teeEvidence(holder: SliceHolder, keys: readonly TeeKey[]): Evidence {
   if (keys.length === 0) throw new InvalidInputError({ field: 'keys', expected: 'at least one key', value: keys })
   const node = nodeOf(holder)
-  const isOwnerForm = holder.evidenceKey.toLowerCase() === `${CLEAN_HIGH_BITS}${node.slice(2)}`.toLowerCase()
+  const isOwnerForm = namesOwner(holder)
   for (const { teeId, owner } of keys) {
     if (isOwnerForm && parseAddress(owner, 'keys.owner') !== node) {
       throw new TeeKeyError({ teeId, expected: `an enclave of the node ${node}`, found: `one of ${owner}` })
@@ -86,6 +111,64 @@ export function teeEvidence(holder: SliceHolder, keys: readonly TeeKey[]): Evide
  */
 export function gatewayEvidence(holder: SliceHolder): Evidence {
   return { kind: 'gateway', signer: nodeOf(holder) }
+}
+
+/**
+ * Evidence where the verifier is `TeeReceiptVerifier` and `evidenceKey` is the node's address: the key of each enclave is
+ * looked up when its first receipt comes, and counts if the enclave is the node's and enabled then.
+ *
+ * @param options `fetchKey`: `fetchTeeKey` of the verifier's registry; `keys`: those that are known already
+ * @throws {InvalidInputError} if `evidenceKey` is not the node's address
+ * @throws {TeeKeyError} if a key is not one that the terms allow
+ */
+export function ownedTeeEvidence(
+  holder: SliceHolder,
+  {
+    fetchKey,
+    keys: known = [],
+  }: {
+    readonly fetchKey: (teeId: Hex) => Promise<TeeKey>
+    readonly keys?: readonly TeeKey[]
+  },
+): Evidence {
+  if (!namesOwner(holder)) {
+    const { evidenceKey } = holder
+    throw new InvalidInputError({ field: 'evidenceKey', expected: `the node's address`, value: evidenceKey })
+  }
+  const keys = new Map<Hex, KeyObject>()
+  const add = (key: TeeKey): void => {
+    const evidence = teeEvidence(holder, [key])
+    if (evidence.kind === 'rsa-pss') for (const [teeId, publicKey] of evidence.keys) keys.set(teeId, publicKey)
+  }
+  for (const key of known) add(key)
+  return {
+    kind: 'rsa-pss',
+    keys,
+    learn: async (teeId) => {
+      try {
+        add(await fetchKey(teeId))
+      } catch (error) {
+        // Then nothing that it signs counts.
+        if (!(error instanceof TeeKeyError)) throw error
+      }
+    },
+  }
+}
+
+/** Whether an order names its node as the owner of the enclaves that may sign. */
+export function namesOwner(holder: SliceHolder): boolean {
+  return holder.evidenceKey.toLowerCase() === `${CLEAN_HIGH_BITS}${nodeOf(holder).slice(2)}`.toLowerCase()
+}
+
+/**
+ * Looks up the key that a receipt names, where evidence does not have it and may have more than it has. Call it before
+ * `isSignedBy`.
+ *
+ * @throws {ChainUnavailableError}
+ */
+export async function learnKey(evidence: Evidence, { signer }: SignedReceipt): Promise<void> {
+  if (evidence.kind !== 'rsa-pss' || signer.kind !== 'rsa-pss' || evidence.keys.has(lower(signer.teeId))) return
+  await evidence.learn?.(lower(signer.teeId))
 }
 
 /**

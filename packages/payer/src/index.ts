@@ -29,7 +29,17 @@ export {
   TeeKeyError,
 } from './errors.js'
 export { readEscrow, type EscrowInfo } from './escrowInfo.js'
-export { gatewayEvidence, isSignedBy, keyEvidence, teeEvidence, type Evidence } from './evidence.js'
+export {
+  gatewayEvidence,
+  isSignedBy,
+  keyEvidence,
+  learnKey,
+  namesOwner,
+  ownedTeeEvidence,
+  quorumEvidence,
+  teeEvidence,
+  type Evidence,
+} from './evidence.js'
 export {
   fetchSettlements,
   fetchSliceSettlements,
@@ -48,6 +58,7 @@ export {
 } from './gaslessStart.js'
 export { checkGatewayAnswer, createGatewayOrder, type GatewayOrder } from './gatewayOrder.js'
 export type { GatewayAnswer } from '@opg/protocol'
+export type { SettlementCheck } from './judgeSettlement.js'
 export { nextPermit2Nonce } from './nextPermit2Nonce.js'
 export type { HttpOptions } from './nodeHttp.js'
 export { DEFAULT_GAS_PER_ORDER, openBatch, type BatchOpening, type BatchedOpening } from './openBatch.js'
@@ -61,14 +72,7 @@ export {
   type PreparedAllocation,
   type RoutedSlice,
 } from './prepareAllocation.js'
-export {
-  openReceiptBook,
-  type BookAudit,
-  type BookEntry,
-  type BookOptions,
-  type ReceiptBook,
-  type SettlementCheck,
-} from './receiptBook.js'
+export { openReceiptBook, type BookAudit, type BookEntry, type BookOptions, type ReceiptBook } from './receiptBook.js'
 export { fileReceiptLog, memoryReceiptLog, type ReceiptLog } from './receiptLog.js'
 export { reclaim, reclaimMany, type OrderWithTerms, type Reclaim } from './reclaim.js'
 export { releaseRouted, type RoutedRelease } from './releaseRouted.js'

@@ -20,12 +20,14 @@ import {
 } from '@opg/protocol'
 import { ReceiptInvalidError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
-import { type Evidence, isSignedBy } from './evidence.js'
+import { type Evidence, isSignedBy, learnKey } from './evidence.js'
 import type { SettledEvent } from './fetchSettlements.js'
 import type { FraudProof } from './fraud.js'
+import { judgeReceipt } from './judgeReceipt.js'
+import { type SettlementCheck, judgeSettlement } from './judgeSettlement.js'
 import { type LogEntry, readLog, writeEntry } from './receiptBookLog.js'
 import type { ReceiptLog } from './receiptLog.js'
-import { addUp, isRootOf, sameReceipt } from './receiptRules.js'
+import { sameReceipt } from './receiptRules.js'
 import { SeqIndex } from './seqIndex.js'
 import { type OrderOrSlice, type SliceGrant, tabOf } from './tab.js'
 
@@ -34,12 +36,6 @@ export type BookEntry =
   /** The same receipt was kept before. */
   | { readonly status: 'duplicate' }
   /** It is kept, and the node broke a rule with it. */
-  | { readonly status: 'fraud'; readonly proof: FraudProof }
-
-export type SettlementCheck =
-  | { readonly status: 'consistent' }
-  /** Requests without an answer may account for what is missing. Ask for their answers, and check again. */
-  | { readonly status: 'incomplete'; readonly missing: readonly bigint[] }
   | { readonly status: 'fraud'; readonly proof: FraudProof }
 
 export interface BookAudit {
@@ -66,12 +62,15 @@ type RequestState = { readonly signed: SignedRequest; readonly state: 'open' | '
  * answered, kept in a log, and read back from it. A book shows fraud only if all requests of the order or slice are in
  * it, so each has one book.
  *
- * @throws {InvalidInputError} {@link ReceiptLogError}
+ * @throws {InvalidInputError} {@link ReceiptLogError} {@link ChainUnavailableError} if a key is to be looked up
  */
 export async function openReceiptBook(options: BookOptions): Promise<ReceiptBook> {
   const book = new ReceiptBook(options)
   const lines = await options.log.lines()
-  for (const entry of readLog(lines, book.orderId)) book.restore(entry)
+  for (const entry of readLog(lines, book.orderId)) {
+    if (entry.type === 'receipt') await learnKey(options.evidence, entry.signed)
+    book.restore(entry)
+  }
   if (lines.length === 0) await options.log.append(writeEntry({ type: 'order', orderId: book.orderId }))
   return book
 }
@@ -197,9 +196,11 @@ export class ReceiptBook {
    *
    * @throws {ReceiptInvalidError} if it is not this order's, this node's and signed by the evidence key
    * @throws {InvalidInputError} if it is no receipt
+   * @throws {ChainUnavailableError} if the signer's key is to be looked up: nothing is kept
    */
   async add(signed: SignedReceipt): Promise<BookEntry> {
     const read = parseSignedReceipt(toWire(signed))
+    await learnKey(this.#evidence, read)
     this.#check(read)
     const known = this.#receipts.get(read.receipt.seq)
     if (known !== undefined && sameReceipt(known.receipt, read.receipt)) return { status: 'duplicate' }
@@ -232,30 +233,13 @@ export class ReceiptBook {
     if (settlement.orderId !== this.orderId) {
       throw new InvalidInputError({ field: 'settlement.orderId', expected: this.orderId, value: settlement.orderId })
     }
-    const { receiptCount, cumulativeFee } = settlement
-    const last = this.#receipts.get(receiptCount - 1n)
-    const total = receiptCount === 0n ? 0n : last?.receipt.cumulativeFee
-    if (total !== undefined && cumulativeFee > total) {
-      const receipts = last === undefined ? ([] as const) : ([last] as const)
-      return fraud({ kind: 'settlement-above-receipt', settlement, receipts })
-    }
-    if (receiptCount === 0n) return { status: 'consistent' }
-
-    const held = this.#receipts.below(receiptCount)
-    const missing = receiptCount - BigInt(held.length)
-    if (missing === 0n) {
-      const receipts = held.map(({ receipt }) => receipt)
-      const isRight = isRootOf(settlement, { receipts, evidence: this.#evidence })
-      return isRight
-        ? { status: 'consistent' }
-        : fraud({ kind: 'settlement-root-mismatch', settlement, receipts: held })
-    }
-    const open = [...this.#requests.values()].filter(({ state }) => state === 'open')
-    const most = held.reduce((sum, { receipt }) => sum + receipt.fee, 0n) + this.#reserved
-    if (missing <= BigInt(open.length) && cumulativeFee <= most) {
-      return { status: 'incomplete', missing: this.#receipts.missing(receiptCount) }
-    }
-    return fraud({ kind: 'settlement-above-receipts', settlement, held: held.length, cumulativeFee: most })
+    const open = [...this.#requests.values()].filter(({ state }) => state === 'open').length
+    return judgeSettlement(settlement, {
+      receipts: this.#receipts,
+      evidence: this.#evidence,
+      open,
+      reserved: this.#reserved,
+    })
   }
 
   /** Proof that a receipt is in the tree of the first `size` of them. @throws {InvalidInputError} if one is missing */
@@ -296,7 +280,14 @@ export class ReceiptBook {
     } else if (entry.type === 'refusal') {
       this.#finish(entry.requestId, 'refused')
     } else if (entry.type === 'receipt') {
-      const proof = this.#defectOf(entry.signed)
+      const { requestId: id } = entry.signed.receipt
+      const proof = judgeReceipt(entry.signed, {
+        receipts: this.#receipts,
+        sameRequest: this.#byRequest.get(id),
+        request: this.#requests.get(id)?.signed.request,
+        requests: this.#requests.size,
+        amount: this.amount,
+      })
       if (proof !== undefined) this.#frauds.push(proof)
       this.#finish(entry.signed.receipt.requestId, 'answered')
       if (this.#receipts.add(entry.signed)) this.#spent += entry.signed.receipt.fee
@@ -344,34 +335,4 @@ export class ReceiptBook {
       })
     }
   }
-
-  /** The first rule that a receipt breaks, given all that came before it. */
-  #defectOf(signed: SignedReceipt): FraudProof | undefined {
-    const { receipt } = signed
-    const sameSeq = this.#receipts.get(receipt.seq)
-    if (sameSeq !== undefined) return { kind: 'two-receipts-one-seq', receipts: [sameSeq, signed] }
-    const sameRequest = this.#byRequest.get(receipt.requestId)
-    if (sameRequest !== undefined) return { kind: 'request-charged-twice', receipts: [sameRequest, signed] }
-    const request = this.#requests.get(receipt.requestId)?.signed.request
-    if (request === undefined) return { kind: 'unrequested', receipt: signed }
-    if (receipt.fee > request.maxFee) return { kind: 'fee-over-max', receipt: signed, request }
-    if (!addUp(receipt)) return { kind: 'cumulative-mismatch', receipts: [signed] }
-    if (receipt.cumulativeFee > this.amount) return { kind: 'over-amount', receipt: signed }
-    const [before, after] = this.#receipts.around(receipt.seq)
-    if (before !== undefined && !addUp(before.receipt, receipt)) return mismatch(before, signed)
-    if (after !== undefined && !addUp(receipt, after.receipt)) return mismatch(signed, after)
-    // Each request has one receipt at most, so the last seq is below their number.
-    if (receipt.seq >= BigInt(this.#requests.size)) {
-      return { kind: 'seq-out-of-line', receipt: signed, missing: this.#receipts.missing(receipt.seq) }
-    }
-    return undefined
-  }
-}
-
-function mismatch(earlier: SignedReceipt, later: SignedReceipt): FraudProof {
-  return { kind: 'cumulative-mismatch', receipts: [earlier, later] }
-}
-
-function fraud(proof: FraudProof): { readonly status: 'fraud'; readonly proof: FraudProof } {
-  return { status: 'fraud', proof }
 }

@@ -4,7 +4,8 @@ import type { Refused } from './call.js'
 import { SignerMismatchError } from './errors.js'
 import type { EscrowInfo } from './escrowInfo.js'
 import { checkSeconds } from './input.js'
-import { type HttpOptions, callNode, nodeHttp, readJson, refusalOf } from './nodeHttp.js'
+import { type HttpOptions, callNode, nodeHttp, refusalOf } from './nodeHttp.js'
+import { readJson } from './nodeResponse.js'
 import { type OrderOrSlice, tabOf } from './tab.js'
 
 /**

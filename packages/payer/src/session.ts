@@ -14,16 +14,8 @@ import {
 import { EventLines, contentLines } from './answerStream.js'
 import type { Answer, PreparedCall, Refused, StreamEvent } from './call.js'
 import { NodeAnswerError, StreamInterruptedError, reasonOf } from './errors.js'
-import {
-  type NodeHttp,
-  type NodeResponse,
-  callNode,
-  collect,
-  isConnectionError,
-  memberOf,
-  parseAnswer,
-  refusalOf,
-} from './nodeHttp.js'
+import { type NodeHttp, callNode, refusalOf } from './nodeHttp.js'
+import { type NodeResponse, collect, isConnectionError, memberOf, parseAnswer } from './nodeResponse.js'
 import type { ReceiptBook } from './receiptBook.js'
 import type { RequestSigner } from './requestSigner.js'
 

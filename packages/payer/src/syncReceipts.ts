@@ -1,7 +1,8 @@
 import { InvalidInputError, type SignedReceipt, parseSignedReceipt, parseUint } from '@opg/protocol'
 import { NodeAnswerError } from './errors.js'
 import type { FraudProof } from './fraud.js'
-import { type HttpOptions, callNode, memberOf, nodeHttp, readJson } from './nodeHttp.js'
+import { type HttpOptions, callNode, nodeHttp } from './nodeHttp.js'
+import { memberOf, readJson } from './nodeResponse.js'
 import type { ReceiptBook } from './receiptBook.js'
 
 const MAX_PAGES = 100_000

@@ -119,6 +119,7 @@ export {
   type WorkOrderPermit,
 } from './permit.js'
 export { computeFee, quoteMaxFee, type PriceSheet, type TokenUsage } from './prices.js'
+export { quorumKey, type Quorum } from './quorum.js'
 export { receiptDigest, receiptLeaf } from './receipt.js'
 export { sharesOf, type FeeShares, type ShareRates } from './shares.js'
 export {
@@ -161,7 +162,15 @@ export type {
   WorkOrder,
 } from './types.js'
 export { parseDeployment, type Deployment } from './deployment.js'
-export { UPTO_PROXY, deskAddress, offerHash, uptoDigest, uptoFundingData, uptoOrder } from './x402/offers.js'
+export {
+  UPTO_PROXY,
+  deskAddress,
+  offerHash,
+  uptoDigest,
+  uptoFundingData,
+  uptoOrder,
+  uptoTypedData,
+} from './x402/offers.js'
 export {
   MAX_EVIDENCE_BYTES,
   SELLER_MEMBER,

@@ -27,8 +27,13 @@ export interface AcceptedVerifier {
 }
 
 /** What the books hold to prove one order with. */
-export interface OrderProof {
+export interface OrderProof extends SettlementProof {
   readonly order: StoredOrder
+}
+
+/** What goes into the evidence of a settlement that is provable. */
+export interface SettlementProof {
+  readonly order: Pick<StoredOrder, 'voucher'>
   /** The last receipt that the settlement counts; undefined where there is none. */
   readonly lastReceipt: SignedReceipt | undefined
   /** What was answered last, read when it is asked for. */
@@ -44,7 +49,7 @@ export interface EvidenceBatch {
   readonly evidenceKey: Hex
   readonly settlements: readonly Settlement[]
   /** Of each settlement, in their order. */
-  readonly proofs: readonly OrderProof[]
+  readonly proofs: readonly SettlementProof[]
   /** EIP-712 digest of the batch. */
   readonly digest: Hex
 }

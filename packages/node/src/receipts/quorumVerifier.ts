@@ -1,6 +1,6 @@
 import { KeyUnusableError, type Logger } from '@opg/operator'
-import { type Address, type Hex, recoverSigner, toWire } from '@opg/protocol'
-import { AbiCoder, concat, keccak256, toBeHex } from 'ethers'
+import { type Address, type Hex, quorumKey, recoverSigner, toWire } from '@opg/protocol'
+import { concat, toBeHex } from 'ethers'
 import type { AcceptedVerifier, EvidenceBatch, VerifierInput } from './acceptedVerifier.js'
 import { askValidator } from './askValidator.js'
 import { requireEcdsa } from './keyVerifier.js'
@@ -55,10 +55,9 @@ export function acceptQuorumVerifier(
   }
 }
 
-/** `keccak256(abi.encode(uint256 k, address[] validators))`, of validators in ascending order. */
+/** What orders name a quorum by. @throws {InvalidInputError} if it is none */
 export function quorumKeyOf({ k, validators }: Pick<Quorum, 'k' | 'validators'>): Hex {
-  const addresses = validators.map(({ address }) => address)
-  return keccak256(AbiCoder.defaultAbiCoder().encode(['uint256', 'address[]'], [k, addresses])) as Hex
+  return quorumKey({ k, validators: validators.map(({ address }) => address) })
 }
 
 function ascending({ k, validators }: Quorum): readonly Validator[] {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as any from '../../test/arbitraries.js'
 import { PERMIT2, ZERO_BYTES32 } from '../constants.js'
-import { deskAddress, offerHash, uptoDigest, uptoFundingData, uptoOrder } from './offers.js'
+import { deskAddress, offerHash, uptoDigest, uptoFundingData, uptoOrder, uptoTypedData } from './offers.js'
 
 // As x402 2.27 publishes them for `upto`.
 const UPTO_TYPES = {
@@ -47,6 +47,16 @@ describe('upto offers', () => {
           witness: { to, facilitator, validAfter },
         })
         expect(uptoDigest(chainId, authorization)).toBe(expected)
+      }),
+    )
+  })
+
+  it('are typed data that hashes to what is checked', () => {
+    fc.assert(
+      fc.property(any.uptoAuthorization, any.uint(63), (authorization, chainId) => {
+        const { domain, types, message } = uptoTypedData(chainId, authorization)
+        expect(TypedDataEncoder.hash(domain, types, message)).toBe(uptoDigest(chainId, authorization))
+        expect(types).toEqual(UPTO_TYPES)
       }),
     )
   })

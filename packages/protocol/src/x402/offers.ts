@@ -1,6 +1,6 @@
 import { parseAddress } from '../codec.js'
-import { ZERO_BYTES32 } from '../constants.js'
-import { typedDigest } from '../domain.js'
+import { PERMIT2, ZERO_BYTES32 } from '../constants.js'
+import { type TypedData, typedDigest } from '../domain.js'
 import { InvalidInputError } from '../errors.js'
 import { hashStruct } from '../hashStruct.js'
 import { permit2DomainSeparator, tokenPermissionsHash } from '../permit.js'
@@ -16,6 +16,25 @@ const WITNESS_TYPE_HASH = keccakText(WITNESS_TYPE)
 const PERMIT_TYPE_HASH = keccakText(
   `PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness)TokenPermissions(address token,uint256 amount)${WITNESS_TYPE}`,
 )
+/** As x402 2.27 publishes them for `upto`. */
+const PERMIT_TYPES = {
+  PermitWitnessTransferFrom: [
+    { name: 'permitted', type: 'TokenPermissions' },
+    { name: 'spender', type: 'address' },
+    { name: 'nonce', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+    { name: 'witness', type: 'Witness' },
+  ],
+  TokenPermissions: [
+    { name: 'token', type: 'address' },
+    { name: 'amount', type: 'uint256' },
+  ],
+  Witness: [
+    { name: 'to', type: 'address' },
+    { name: 'facilitator', type: 'address' },
+    { name: 'validAfter', type: 'uint256' },
+  ],
+}
 const MAX_UINT40 = (1n << 40n) - 1n
 
 /** The id of an offer: EIP-712 `hashStruct`, and the salt of its desk. */
@@ -65,6 +84,23 @@ export function uptoOrder({ claimWindow }: Offer, authorization: UptoAuthorizati
     amount,
     job: { requester: from, requestHash: ZERO_BYTES32 },
     claimBy: Number(claimBy),
+  }
+}
+
+/**
+ * What a stock `upto` client signs, as typed data. Sign with ethers by
+ * `signer.signTypedData(data.domain, data.types, data.message)`.
+ *
+ * @throws {InvalidInputError} if a member does not fit
+ */
+export function uptoTypedData(chainId: bigint, authorization: UptoAuthorization): TypedData {
+  uptoDigest(chainId, authorization) // names the member that does not fit
+  const { token, amount, spender, nonce, deadline, to, facilitator, validAfter } = authorization
+  return {
+    domain: { name: 'Permit2', chainId, verifyingContract: PERMIT2 },
+    types: PERMIT_TYPES,
+    primaryType: 'PermitWitnessTransferFrom',
+    message: { permitted: { token, amount }, spender, nonce, deadline, witness: { to, facilitator, validAfter } },
   }
 }
 

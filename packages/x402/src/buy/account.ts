@@ -1,6 +1,14 @@
 import { connectProvider } from '@opg/operator'
 import { type ReceiptLog, fileReceiptLog, memoryReceiptLog } from '@opg/payer'
-import { type Address, type Hex, InvalidInputError, parseAddress, parseOpg } from '@opg/protocol'
+import {
+  type Address,
+  type Hex,
+  InvalidInputError,
+  type Quorum,
+  parseAddress,
+  parseOpg,
+  quorumKey,
+} from '@opg/protocol'
 import { type Provider, type Signer, Wallet } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
@@ -32,6 +40,8 @@ export interface AccountOptions {
   readonly folder?: string
   /** The escrow; the recorded deployment's of the chain if absent. */
   readonly escrow?: Address
+  /** Sets of validators whose judgement is trusted: offers that pin another are refused. None if absent. */
+  readonly quorums?: readonly Quorum[]
   /** Signs single requests; a key made for this process if absent. */
   readonly requester?: Signer
   /** Approves Permit2 by a transaction where it is needed. */
@@ -58,6 +68,8 @@ export interface Account {
 export function openAccount(signer: Signer, options: AccountOptions): Account {
   const { clock = Date.now, sessionSeconds = 3_600, maxLockSeconds = 86_400 } = options
   const limits = limitsOf(options)
+  const { quorums = [] } = options
+  for (const quorum of quorums) quorumKey(quorum) // or whoever mistyped it would be told of each seller's offer
   const sessionAmount =
     options.sessionAmount === undefined ? tenthOf(limits.maxPerHost) : parseOpg(options.sessionAmount, 'sessionAmount')
   checkSeconds('sessionSeconds', sessionSeconds)
@@ -73,6 +85,7 @@ export function openAccount(signer: Signer, options: AccountOptions): Account {
       signer: signer.provider === null ? signer.connect(provider) : signer,
       market: await openMarket(provider, {
         escrow: escrow === undefined ? undefined : parseAddress(escrow, 'escrow'),
+        quorums,
       }),
       ledger: await ledger(),
       limits,

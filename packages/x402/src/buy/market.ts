@@ -1,6 +1,27 @@
 import { TeeReceiptVerifier__factory, UptoAdapter__factory, deployments, isCodeOf } from '@opg/bindings'
-import { type EscrowInfo, type Evidence, fetchTeeKey, keyEvidence, readEscrow, teeEvidence } from '@opg/payer'
-import { type Address, type Hex, type Terms, ZERO_ADDRESS, parseAddress, parseBytes32 } from '@opg/protocol'
+import {
+  type EscrowInfo,
+  type Evidence,
+  type TeeKey,
+  TeeKeyError,
+  fetchTeeKey,
+  keyEvidence,
+  namesOwner,
+  ownedTeeEvidence,
+  quorumEvidence,
+  readEscrow,
+  teeEvidence,
+} from '@opg/payer'
+import {
+  type Address,
+  type Hex,
+  InvalidInputError,
+  type Quorum,
+  type Terms,
+  ZERO_ADDRESS,
+  parseAddress,
+  parseBytes32,
+} from '@opg/protocol'
 import type { Provider } from 'ethers'
 import { OfferRefusedError } from './errors.js'
 
@@ -25,20 +46,20 @@ export interface Market {
    * @throws {OfferRefusedError} if it is no `UptoAdapter` of this escrow
    */
   desksOf(adapter: Address): Promise<Hex>
-  /** @throws {OfferRefusedError} if the verifier is none that this release knows */
+  /** @throws {OfferRefusedError} if the verifier, or its key, is none whose evidence can be checked here */
   judge(terms: Terms): Promise<Judge>
 }
 
 /**
  * Reads the chain and checks that its escrow is what it should be.
  *
- * @param options `escrow`: the recorded deployment's if absent
+ * @param options `escrow`: the recorded deployment's if absent; `quorums`: those that are trusted
  * @throws {OfferRefusedError} if no escrow is known there, or it has other code
  * @throws {ContractNotFoundError} {@link ChainUnavailableError}
  */
 export async function openMarket(
   provider: Provider,
-  options: { readonly escrow?: Address | undefined } = {},
+  options: { readonly escrow?: Address | undefined; readonly quorums?: readonly Quorum[] } = {},
 ): Promise<Market> {
   const chainId = Number((await provider.getNetwork()).chainId)
   const address = options.escrow ?? deployments[chainId]?.escrow
@@ -61,13 +82,20 @@ export async function openMarket(
     blockNumber,
     judge: keeping(
       (terms: Terms) => `${terms.verifier} ${terms.evidenceKey} ${terms.node}`,
-      (terms) => judgeOf({ provider, escrow, terms }),
+      (terms) => judgeOf({ provider, escrow, terms, quorums: options.quorums ?? [] }),
     ),
     desksOf: keeping(
       (adapter: Address) => adapter,
       (adapter) => desksOf({ provider, escrow, adapter }),
     ),
   }
+}
+
+interface JudgeInput {
+  readonly provider: Provider
+  readonly escrow: EscrowInfo
+  readonly terms: Terms
+  readonly quorums: readonly Quorum[]
 }
 
 /** Asks once for each key; what failed is asked again. */
@@ -101,27 +129,42 @@ async function desksOf(input: {
 }
 
 /** Code that stands at a verifier's address stays, so what it counts as evidence is known for good. */
-async function judgeOf(input: {
-  readonly provider: Provider
-  readonly escrow: EscrowInfo
-  readonly terms: Terms
-}): Promise<Judge> {
-  const { provider, escrow, terms } = input
+async function judgeOf(input: JudgeInput): Promise<Judge> {
+  const { terms } = input
   if (terms.node === ZERO_ADDRESS) {
     throw new OfferRefusedError({ field: 'extra.terms.node', expected: 'a node', found: 'none: the order is routed' })
   }
-  if (terms.verifier === escrow.escrow) return { evidence: keyEvidence(terms), vouchers: false }
+  try {
+    return await readJudge(input)
+  } catch (cause) {
+    // What the seller's terms say, and no option of the payer's.
+    if (!(cause instanceof InvalidInputError || cause instanceof TeeKeyError)) throw cause
+    const { expected, found } = cause
+    throw new OfferRefusedError({ field: 'extra.terms.evidenceKey', expected, found, cause })
+  }
+}
+
+async function readJudge({ provider, escrow, terms, quorums }: JudgeInput): Promise<Judge> {
   const code = await provider.getCode(terms.verifier)
-  if (isCodeOf('KeyReceiptVerifier', code)) return { evidence: keyEvidence(terms), vouchers: false }
+  if (terms.verifier === escrow.escrow || isCodeOf('KeyReceiptVerifier', code)) {
+    return { evidence: keyEvidence(terms), vouchers: false }
+  }
   if (isCodeOf('VoucherReceiptVerifier', code)) return { evidence: keyEvidence(terms), vouchers: true }
+  // A quorum that the seller chose could be the seller.
+  if (isCodeOf('QuorumReceiptVerifier', code)) return { evidence: quorumEvidence(terms, quorums), vouchers: false }
   if (isCodeOf('TeeReceiptVerifier', code)) {
     const registry = parseAddress(await TeeReceiptVerifier__factory.connect(terms.verifier, provider).REGISTRY())
-    const key = await fetchTeeKey(provider, { registry, teeId: terms.evidenceKey })
-    return { evidence: teeEvidence(terms, [key]), vouchers: false }
+    const fetchKey = (teeId: Hex): Promise<TeeKey> => fetchTeeKey(provider, { registry, teeId })
+    const evidence = namesOwner(terms)
+      ? ownedTeeEvidence(terms, { fetchKey })
+      : teeEvidence(terms, [await fetchKey(terms.evidenceKey)])
+    return { evidence, vouchers: false }
   }
   throw new OfferRefusedError({
     field: 'extra.terms.verifier',
-    expected: 'a KeyReceiptVerifier, VoucherReceiptVerifier or TeeReceiptVerifier of this release',
-    found: `other code at ${terms.verifier}`,
+    expected: 'a Key-, Voucher-, Quorum- or TeeReceiptVerifier of this release',
+    found: isCodeOf('GatewayReceiptVerifier', code)
+      ? 'a GatewayReceiptVerifier: it pays for one request that the order pins (createGatewayOrder of @opg/payer)'
+      : `other code at ${terms.verifier}`,
   })
 }

@@ -1,7 +1,6 @@
-import { type Evidence, FraudFoundError, ReceiptInvalidError, isSignedBy, orderIdOf } from '@opg/payer'
+import { type Evidence, FraudFoundError, ReceiptInvalidError, isSignedBy, learnKey, orderIdOf } from '@opg/payer'
 import {
   type Hex,
-  PERMIT2,
   type SignedReceipt,
   UPTO_PROXY,
   type UptoAuthorization,
@@ -11,6 +10,7 @@ import {
   requestId,
   toWire,
   uptoOrder,
+  uptoTypedData,
 } from '@opg/protocol'
 import type { PaymentRequirements } from '@x402/core/types'
 import type { UptoOffer } from './offers.js'
@@ -21,24 +21,6 @@ import type { SpendingWallet } from './wallet.js'
 const MAX_TIMEOUT_SECONDS = 3_600
 /** What a chain's clock may be behind. */
 const CLOCK_SKEW_SECONDS = 600
-const TYPES = {
-  PermitWitnessTransferFrom: [
-    { name: 'permitted', type: 'TokenPermissions' },
-    { name: 'spender', type: 'address' },
-    { name: 'nonce', type: 'uint256' },
-    { name: 'deadline', type: 'uint256' },
-    { name: 'witness', type: 'Witness' },
-  ],
-  TokenPermissions: [
-    { name: 'token', type: 'address' },
-    { name: 'amount', type: 'uint256' },
-  ],
-  Witness: [
-    { name: 'to', type: 'address' },
-    { name: 'facilitator', type: 'address' },
-    { name: 'validAfter', type: 'uint256' },
-  ],
-}
 
 /**
  * Signs one request's money as a stock `upto` client does, for an offer that was checked: the order that it opens is
@@ -68,31 +50,32 @@ export async function payUpto(
     validAfter: BigInt(now - CLOCK_SKEW_SECONDS),
   }
   const { terms } = offer.offer
+  const { amount } = authorization
   const order = uptoOrder(offer.offer, authorization)
   const orderId = orderIdOf(escrow, { terms, order })
-  const { from, token, amount, spender, nonce, deadline, to, facilitator, validAfter } = authorization
-  const message = { permitted: { token, amount }, spender, nonce, deadline, witness: { to, facilitator, validAfter } }
+  const { domain, types, message } = uptoTypedData(escrow.chainId, authorization)
   const signature = await wallet.authorize(
-    { orderId, host, terms, order, deadline: Number(deadline), fromBlock: blockNumber },
-    () =>
-      wallet.signer.signTypedData(
-        { name: 'Permit2', chainId: escrow.chainId, verifyingContract: PERMIT2 },
-        TYPES,
-        message,
-      ),
+    { orderId, host, terms, order, deadline: Number(authorization.deadline), fromBlock: blockNumber },
+    () => wallet.signer.signTypedData(domain, types, message),
   )
   const evidence = { evidence: offer.judge.evidence, separator: domainSeparator(escrow) }
   return {
-    payload: { signature, permit2Authorization: toWire({ from, ...message }) },
+    payload: { signature, permit2Authorization: toWire({ from: wallet.address, ...message }) },
     payment: {
       needsReceipt: false, // stock sellers know no receipts; a facilitator's word is no more than the seller's
-      accept: (signed, hash) => {
-        const request = { orderId, node: terms.node, index: 0n, maxFee: amount, expiresAt: Number(deadline) }
+      accept: async (signed, hash) => {
+        await learnKey(offer.judge.evidence, signed)
+        const request = {
+          orderId,
+          node: terms.node,
+          index: 0n,
+          maxFee: amount,
+          expiresAt: Number(authorization.deadline),
+        }
         // Number 0 of the order, which nobody signed. A seller that has only a parsed body cannot hash its bytes.
         const hashes = [requestHash(context.path, context.body), ZERO_BYTES32]
         const requestIds = hashes.map((requestHash) => requestId({ ...request, requestHash }))
         checkReceipt(signed, { ...evidence, orderId, amount, hash, requestIds })
-        return Promise.resolve()
       },
       refuse: () => Promise.resolve(),
       retire: () => false,

@@ -2,7 +2,6 @@ import {
   type PreparedCall,
   type ReceiptBook,
   type ReceiptLog,
-  type RequestSigner,
   createRequestSigner,
   createWorkOrder,
   openOrder,
@@ -13,6 +12,7 @@ import { type Hex, type SignedOrder, type Terms, type WorkOrderPayment, parseAdd
 import type { Signer } from 'ethers'
 import { OrderNotOpenedError, OrdersUsedUpError, SpendLimitError } from './errors.js'
 import type { WorkOrderOffer } from './offers.js'
+import { type Slot, type Tab, drop, isBusy, payloadOf } from './orderSlot.js'
 import type { Payment, RequestContext } from './requestContext.js'
 import type { SpendingWallet } from './wallet.js'
 
@@ -35,28 +35,6 @@ export interface WorkOrdersOptions {
   readonly open: boolean
   /** Where an order's receipts are kept. */
   readonly receiptLog: (orderId: Hex) => ReceiptLog
-}
-
-/** An order, and the requests that it pays for. */
-interface Tab {
-  readonly host: string
-  readonly book: ReceiptBook
-  readonly requests: RequestSigner
-  readonly signed: SignedOrder
-  /** Set once an answer has shown that the seller has the order. */
-  isOpen: boolean
-  /** Calls that wait for their answer. */
-  running: number
-}
-
-/** The orders of one seller under one kind of terms. */
-interface Slot {
-  readonly host: string
-  /** Those that take more requests. */
-  tabs: Tab[]
-  opening: Promise<void> | undefined
-  /** Set: the spender's limits leave no further order, unless calls that run give back what they reserved. */
-  isLimited: boolean
 }
 
 /** Orders for each seller and its terms, shared by all calls, and a new one where those there are cannot pay. */
@@ -276,27 +254,6 @@ async function openItself(
 ): Promise<void> {
   const opening = await openOrder(wallet.signer, { escrow: wallet.market.escrow, terms, signed })
   if (opening.status === 'refused') throw new OrderNotOpenedError({ host, detail: opening.detail })
-}
-
-function drop(slot: Slot, tab: Tab): void {
-  slot.tabs = slot.tabs.filter((other) => other !== tab)
-}
-
-function isBusy({ tabs }: Slot): boolean {
-  return tabs.some(({ running }) => running > 0)
-}
-
-function payloadOf({ book, signed, isOpen }: Tab, call: PreparedCall): WorkOrderPayment {
-  const { terms, order } = book
-  const permit = { deadline: signed.deadline, signature: signed.signature }
-  return {
-    terms,
-    order,
-    ...(isOpen ? {} : { permit }),
-    request: call.signed.request,
-    signature: call.signed.signature,
-    ...(call.voucher === undefined ? {} : { voucher: call.voucher }),
-  }
 }
 
 function max(a: bigint, b: bigint): bigint {

@@ -1,50 +1,48 @@
-import { UptoAdapter__factory, deploymentOf, type Deployment } from '@opg/bindings'
+import { deploymentOf, type Deployment } from '@opg/bindings'
 import {
-  ChainUnavailableError,
   SILENT,
   connectProvider,
   openEscrowReader,
   type Clock,
+  type EscrowReader,
   type Logger,
   type RandomBytes,
   type Sleep,
+  type VerifierOptions,
 } from '@opg/node'
-import {
-  MAX_CLAIM_WINDOW_SECONDS,
-  ZERO_ADDRESS,
-  ZERO_BYTES32,
-  deskAddress,
-  parseOffer,
-  toWire,
-  type Address,
-  type Hex,
-  type Offer,
-  type Terms,
-} from '@opg/protocol'
+import type { Hex, Terms } from '@opg/protocol'
 import { HTTPFacilitatorClient, x402ResourceServer, type FacilitatorClient, type RouteConfig } from '@x402/core/server'
 import type { PaymentPayload, Price, SchemeNetworkServer } from '@x402/core/types'
-import type { JsonRpcProvider } from 'ethers'
+import type { JsonRpcProvider, Signer } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { SellerSettingError } from './errors.js'
+import { directSettling, type DirectSettling } from './direct.js'
+import { evidenceFor, wordOfNode } from './evidence.js'
 import { addressOf, signWith, type NodeSigner } from './nodeKey.js'
 import type { Offered } from './offered.js'
 import { openOutbox } from './outbox.js'
 import { memoryOutbox, type OutboxStore } from './outboxStore.js'
+import { asked, check, extraOf, offerOf } from './offer.js'
 import { release } from './receipt.js'
-import { rawBody, type ReadBody } from './requestBytes.js'
+import { rawBody, type ReadBody } from '../rawRequest.js'
 import { Sales, type SaleLimits } from './sales.js'
-import { SPONSORED_APPROVAL, tokenDomain } from './tokenDomain.js'
+import { sellersVerifier } from './sellersVerifier.js'
+import { SPONSORED_APPROVAL } from './tokenDomain.js'
 import { uptoServer } from './uptoServer.js'
 
 export interface EscrowUptoOptions {
-  /** The node's key: fees go to its account, and its word is the evidence. A wallet of ethers, or what signs like one. */
+  /** The node's key: fees go to its account, and by itself its word is the evidence. A wallet of ethers, or what signs like one. */
   readonly signer: NodeSigner
   /** The chain, as a URL or a connection. */
   readonly rpc: string | JsonRpcProvider
   /** Who opens and captures, as a URL or a client. */
   readonly facilitator: string | FacilitatorClient
-  /** What differs from the plain terms: this node, its own key as evidence, no facilitator's share, no model. */
+  /**
+   * What judges the evidence, and what convinces it: `kind` `tee` (an enclave's key) or `quorum` (validators who are asked
+   * at each capture), as a node takes them. The KeyReceiptVerifier and `signer`'s word, if absent.
+   */
+  readonly verifier?: VerifierOptions
+  /** What differs from the plain terms: this node, what its evidence is pinned by, no facilitator's share, no model. */
   readonly terms?: Partial<Terms>
   /** Seconds that are left to answer and capture after the last moment at which a payment can be locked; 3,600. */
   readonly claimWindow?: number
@@ -52,6 +50,11 @@ export interface EscrowUptoOptions {
   readonly deployment?: Deployment
   /** Where captures wait for the facilitator; in memory, which a killed process loses. See `fileOutbox`. */
   readonly outbox?: OutboxStore
+  /**
+   * Brings fees to the chain by an account of its own, which pays the gas, where the facilitator has not by so many seconds
+   * before `claimBy` (900). The account may send nothing else meanwhile.
+   */
+  readonly direct?: { readonly signer: Signer; readonly secondsBeforeClaimBy?: number }
   /** Blocks that must stand on a lock before the handler runs; 1. */
   readonly confirmations?: number
   readonly limits?: Partial<SaleLimits>
@@ -73,8 +76,14 @@ export interface EscrowUpto extends SchemeNetworkServer {
   route(price: Price, options?: Omit<RouteConfig, 'accepts'> & { readonly maxTimeoutSeconds?: number }): RouteConfig
   /** How long the answer to a payment may take from now on, in milliseconds; 0 where nothing is locked for it. */
   remainingMs(payment: PaymentPayload): number
-  /** Orders that the facilitator still has to take, and those that are locked now. */
+  /** Orders that the facilitator still has to take, and those that are locked now; with `direct`, fees that the chain lacks too. */
   readonly outboxSize: number
+  /**
+   * Brings all fees that wait for the facilitator to the chain now. Returns the orders of which it does not show so yet.
+   *
+   * @throws {SellerSettingError} without the option `direct`
+   */
+  settleDirectly(): Promise<readonly Hex[]>
   /** Ends the connections. What waits in a file is taken up by the next process. */
   close(): Promise<void>
 }
@@ -86,13 +95,13 @@ export const DEFAULT_SALE_LIMITS: SaleLimits = {
   answerTimeoutMs: 600_000,
   claimMarginMs: 60_000,
 }
-const DEFAULT_CLAIM_WINDOW_SECONDS = 3_600
+const DEFAULT_DIRECT_SECONDS = 900
 const ASK_TIMEOUT_MS = 30_000
 
 /**
  * Sells over stock x402 `upto`: the money is locked in the escrow before the handler runs, and the fee is taken after it.
  *
- * @throws {SellerSettingError} {@link DeploymentUnknownError} {@link ChainUnavailableError} {@link WrongChainError}
+ * @throws {SellerSettingError} {@link KeyUnusableError} {@link DeploymentUnknownError} {@link ChainUnavailableError} {@link WrongChainError}
  */
 export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto> {
   const { signer, logger = SILENT, now = Date.now, confirmations = 1 } = options
@@ -102,7 +111,9 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   const deployment =
     options.deployment ?? deploymentOf((await asked('eth_chainId', () => provider.getNetwork())).chainId)
   const reader = await openEscrowReader({ provider, escrow: deployment.escrow, confirmations })
-  const offer = offerOf(await addressOf(signer), { deployment, ...options })
+  const node = await addressOf(signer)
+  const verifier = await sellersVerifier(options.verifier, { provider, deployment, node, logger })
+  const offer = offerOf(node, { ...options, deployment, verifier })
   const { chainId, escrow, separator, seed } = reader
   const offered: Offered = {
     network: `eip155:${chainId.toString()}`,
@@ -116,10 +127,13 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   }
   const facilitator = clientOf(options.facilitator, limits)
   const sign = signWith(signer, offered)
+  const evidence = verifier === undefined ? wordOfNode(offered, sign) : evidenceFor(offered, verifier)
+  const direct = directFor(options.direct, { offered, provider, reader })
   const outbox = await openOutbox({
     store: options.outbox ?? memoryOutbox(),
     facilitator,
-    release: (orderId) => release(orderId, { offered, sign }),
+    direct,
+    release: (orderId) => release(orderId, evidence),
     now,
     sleep,
     logger,
@@ -128,6 +142,7 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   const sales = new Sales({
     offered,
     sign,
+    evidence,
     reader,
     facilitator,
     outbox,
@@ -160,6 +175,10 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
     get outboxSize() {
       return outbox.size
     },
+    settleDirectly: async () => {
+      check('direct', { isRight: direct !== undefined, expected: 'set, with a signer that pays gas', found: 'absent' })
+      return await outbox.settleDirectly()
+    },
     close: async () => {
       await outbox.close()
       if (typeof options.rpc === 'string') provider.destroy()
@@ -167,86 +186,26 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   }
 }
 
-function offerOf(
-  node: Address,
-  options: { readonly deployment: Deployment } & Pick<EscrowUptoOptions, 'terms' | 'claimWindow'>,
-): Offer {
-  const { deployment, claimWindow = DEFAULT_CLAIM_WINDOW_SECONDS } = options
-  const terms: Terms = {
-    node,
-    facilitator: ZERO_ADDRESS,
-    facilitatorBps: 0,
-    verifier: deployment.keyReceiptVerifier,
-    evidenceKey: ZERO_BYTES32,
-    modelId: ZERO_BYTES32,
-    ...options.terms,
-  }
-  const offer = parseOffer(toWire({ terms, claimWindow }))
-  const own: readonly Hex[] = [ZERO_BYTES32, `0x${node.slice(2).toLowerCase().padStart(64, '0')}`]
-  check('terms.node', { isRight: offer.terms.node === node, expected: `the signer, ${node}`, found: offer.terms.node })
-  check('terms.verifier', {
-    isRight: offer.terms.verifier === deployment.keyReceiptVerifier,
-    expected: `the KeyReceiptVerifier, ${deployment.keyReceiptVerifier}, since the signer's word is all the evidence there is`,
-    found: offer.terms.verifier,
+function directFor(
+  direct: EscrowUptoOptions['direct'],
+  parts: { readonly offered: Offered; readonly provider: JsonRpcProvider; readonly reader: EscrowReader },
+): DirectSettling | undefined {
+  if (direct === undefined) return undefined
+  const { signer, secondsBeforeClaimBy = DEFAULT_DIRECT_SECONDS } = direct
+  const { offered, provider, reader } = parts
+  const { claimWindow } = offered.offer
+  check('direct.secondsBeforeClaimBy', {
+    isRight: secondsBeforeClaimBy > 0 && secondsBeforeClaimBy < claimWindow,
+    expected: `above 0 and below claimWindow, ${String(claimWindow)}`,
+    found: String(secondsBeforeClaimBy),
   })
-  check('terms.evidenceKey', {
-    isRight: own.includes(offer.terms.evidenceKey),
-    expected: "zero or the signer's address",
-    found: offer.terms.evidenceKey,
-  })
-  check('claimWindow', {
-    isRight: claimWindow >= 120 && claimWindow < MAX_CLAIM_WINDOW_SECONDS,
-    expected: `from 120 seconds to below ${String(MAX_CLAIM_WINDOW_SECONDS)}`,
-    found: String(claimWindow),
-  })
-  return offer
-}
-
-async function extraOf(
-  offer: Offer,
-  { provider, deployment }: { readonly provider: JsonRpcProvider; readonly deployment: Deployment },
-): Promise<Offered['extra']> {
-  const { uptoAdapter: adapter } = deployment
-  if (adapter === null) {
-    throw new SellerSettingError('deployment.uptoAdapter', {
-      expected: 'the address of an UptoAdapter',
-      found: 'null: there is no x402 upto proxy on this chain. Sell by the scheme work-order instead',
-    })
-  }
-  const [initCodeHash, domain] = await asked('the adapter and the token', () =>
-    Promise.all([
-      UptoAdapter__factory.connect(adapter, provider).DESK_INIT_CODE_HASH(),
-      tokenDomain(provider, deployment.token),
-    ]),
-  )
-  return {
-    ...domain,
-    assetTransferMethod: 'permit2',
-    paymentFlow: 'escrow',
-    facilitatorAddress: deskAddress({ adapter, initCodeHash: initCodeHash as Hex, offer }),
-    adapter,
-    offer,
-  }
+  const connected = signer.provider === null ? signer.connect(provider) : signer
+  return directSettling(offered, { signer: connected, reader, dueMs: secondsBeforeClaimBy * 1_000 })
 }
 
 function clientOf(facilitator: string | FacilitatorClient, { lockTimeoutMs }: SaleLimits): FacilitatorClient {
   if (typeof facilitator !== 'string') return facilitator
   return new HTTPFacilitatorClient({ url: facilitator, timeoutMs: Math.max(lockTimeoutMs, ASK_TIMEOUT_MS) })
-}
-
-function check(
-  setting: string,
-  { isRight, expected, found }: { readonly isRight: boolean; readonly expected: string; readonly found: string },
-): void {
-  if (!isRight) throw new SellerSettingError(setting, { expected, found })
-}
-
-async function asked<T>(operation: string, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    throw new ChainUnavailableError(operation, { cause: error })
-  }
 }
 
 /** Does not keep a process alive, and ends without an error when it is called off. */

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Sleep } from '@opg/node'
 import type { CaptureStep, Hex } from '@opg/protocol'
 import type { FacilitatorClient } from '@x402/core/server'
+import type { Capture, DirectSettling } from './direct.js'
 import { askFacilitator, type Told } from './facilitator.js'
 import type { OutboxEntry, OutboxStore } from './outboxStore.js'
 
@@ -16,8 +17,10 @@ export interface Outbox {
    * @throws {OutboxError} if the entry could not be kept
    */
   deliver(entry: OutboxEntry, waitMs: number): Promise<Told>
-  /** Orders that the facilitator still has to take, and attempts under way. */
+  /** Orders that the facilitator still has to take, and attempts under way; with `direct`, fees that the chain lacks too. */
   readonly size: number
+  /** Brings all fees that wait to the chain now. Returns the orders that it does not show as closed. */
+  settleDirectly(): Promise<readonly Hex[]>
   /** Stops trying. What is kept in a file is taken up by the next process. */
   close(): Promise<void>
 }
@@ -25,6 +28,8 @@ export interface Outbox {
 export interface OutboxOptions {
   readonly store: OutboxStore
   readonly facilitator: Pick<FacilitatorClient, 'settle'>
+  /** Watches over fees until the chain has them, and brings them there itself where the facilitator does not. */
+  readonly direct?: DirectSettling | undefined
   /** Signs the release of an order. */
   readonly release: (orderId: Hex) => Promise<CaptureStep>
   readonly now: Clock
@@ -51,6 +56,8 @@ class RetryingOutbox implements Outbox {
   readonly #entries = new Map<Hex, OutboxEntry>()
   readonly #stopped = new AbortController()
   readonly #runs = new Set<Promise<void>>()
+  /** Entries whose answers did not leave: their callers still wait, or were told no and give the order back. */
+  readonly #unsent = new Set<OutboxEntry>()
 
   constructor(options: OutboxOptions) {
     this.#options = options
@@ -72,8 +79,10 @@ class RetryingOutbox implements Outbox {
 
   async deliver(entry: OutboxEntry, waitMs: number): Promise<Told> {
     await this.begin(entry)
+    this.#unsent.add(entry)
     return await new Promise<Told>((resolve) => {
       const timer = setTimeout(() => {
+        this.#unsent.delete(entry)
         resolve({ status: 'unknown', reason: 'queued', message: 'The outbox goes on trying.' })
       }, waitMs)
       this.#run(entry, (told) => {
@@ -88,6 +97,16 @@ class RetryingOutbox implements Outbox {
     this.#run(entry, () => undefined)
   }
 
+  async settleDirectly(): Promise<readonly Hex[]> {
+    const left: Hex[] = []
+    for (const entry of [...this.#entries.values()].filter(isFee)) {
+      if (this.#unsent.has(entry)) left.push(entry.orderId)
+      else if (await this.#isSettled(entry, true)) await this.#end(entry)
+      else left.push(entry.orderId)
+    }
+    return left
+  }
+
   async close(): Promise<void> {
     this.#stopped.abort()
     await Promise.all(this.#runs)
@@ -99,29 +118,35 @@ class RetryingOutbox implements Outbox {
         const reason = error instanceof Error ? error.message : 'unknown'
         this.#options.logger.error({ orderId: entry.orderId, reason }, 'the outbox could not go on with an order')
       })
-      .finally(() => this.#runs.delete(run))
+      .finally(() => {
+        this.#unsent.delete(entry)
+        this.#runs.delete(run)
+      })
     this.#runs.add(run)
   }
 
   async #deliverUntilDone(first: OutboxEntry, onFirst: (told: Told) => void): Promise<void> {
     let entry = first
     let pause = FIRST_PAUSE_MS
+    let isFirst = true
     // A later entry of the order takes this one's place, and its caller may let it go.
     while (this.#entries.get(entry.orderId) === entry) {
       const told = await this.#ask(entry)
+      if (isFirst && told.status !== 'refused') this.#unsent.delete(entry)
+      isFirst = false
       onFirst(told)
       if (this.#entries.get(entry.orderId) !== entry) return
-      const isOver = this.#isOver(entry, told) || this.#isTooLate(entry)
+      const isOver = (await this.#isOver(entry, told)) || this.#isTooLate(entry)
       if (isOver) {
-        await this.forget(entry.orderId)
+        await this.#end(entry)
         return
       }
-      const released = told.status === 'done' ? await this.#released(entry) : undefined
+      const released = told.status === 'done' && entry.step.phase === 'lock' ? await this.#released(entry) : undefined
       if (released === undefined) {
         const { orderId, step } = entry
-        const reason = told.status === 'done' ? 'unsigned' : told.reason
+        const reason = told.status === 'done' ? (step.phase === 'lock' ? 'unsigned' : 'not on the chain') : told.reason
         const fields = { orderId, phase: step.phase, reason }
-        this.#options.logger.warn(fields, 'the facilitator does not have an order yet; trying again')
+        this.#options.logger.warn(fields, 'an order is not done yet; trying again')
         if (await this.#pausedUntilStopped(pause)) return
         pause = Math.min(2 * pause, LONGEST_PAUSE_MS)
       } else {
@@ -145,10 +170,30 @@ class RetryingOutbox implements Outbox {
     return true
   }
 
-  /** A lock that is there is released next; a capture is over only once the facilitator has it. */
-  #isOver({ step }: OutboxEntry, told: Told): boolean {
-    if (step.phase === 'capture') return told.status === 'done'
+  /** A lock that is there is released next; a capture is over only once the facilitator has it, or the chain. */
+  async #isOver(entry: OutboxEntry, told: Told): Promise<boolean> {
+    const { direct, now } = this.#options
+    if (direct !== undefined && isFee(entry) && !this.#unsent.has(entry)) {
+      return await this.#isSettled(entry, now() >= entry.claimBy * 1_000 - direct.dueMs)
+    }
+    if (entry.step.phase === 'capture') return told.status === 'done'
     return told.status === 'refused' && !PASSING.includes(told.reason)
+  }
+
+  async #isSettled(entry: Capture, isDue: boolean): Promise<boolean> {
+    const { direct, logger } = this.#options
+    try {
+      return (await direct?.settle(entry, isDue)) ?? false
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown'
+      logger.warn({ orderId: entry.orderId, reason }, 'the chain could not be asked, or did not take a fee')
+      return false
+    }
+  }
+
+  /** Unless another entry of the order took its place. */
+  async #end(entry: OutboxEntry): Promise<void> {
+    if (this.#entries.get(entry.orderId) === entry) await this.forget(entry.orderId)
   }
 
   /** The release of an order whose lock is there, or undefined while the key cannot be asked. */
@@ -165,4 +210,9 @@ class RetryingOutbox implements Outbox {
     const { facilitator, askTimeoutMs } = this.#options
     return await askFacilitator(facilitator, { ...entry, timeoutMs: askTimeoutMs })
   }
+}
+
+/** A release is not worth gas: its money returns at `claimBy` by itself. */
+function isFee(entry: OutboxEntry): entry is Capture {
+  return entry.step.phase === 'capture' && entry.step.settlement.cumulativeFee > 0n
 }

@@ -7,10 +7,9 @@ import {
   type CaptureStep,
   type Hex,
   type InferenceReceipt,
-  type Settlement,
   type SignedReceipt,
 } from '@opg/protocol'
-import type { SignStruct } from './nodeKey.js'
+import type { EvidenceMaker } from './evidence.js'
 import type { Offered } from './offered.js'
 import type { Bid } from './sale.js'
 
@@ -34,11 +33,13 @@ export interface Conclusion {
 /**
  * Makes the receipt and the evidence of a sale. Its request is one that nobody signed: number 0 of the order, worth at
  * most what the payer signed, and valid as long as that.
+ *
+ * @throws {SaleRefusedError} if others who must sign do not
  */
 export async function conclude(
   bid: Bid,
   delivery: Delivery,
-  { offered, sign }: { readonly offered: Offered; readonly sign: SignStruct },
+  { offered, evidence }: { readonly offered: Offered; readonly evidence: EvidenceMaker },
 ): Promise<Conclusion> {
   const { orderId, order } = bid
   const { terms, claimWindow } = offered.offer
@@ -68,26 +69,12 @@ export async function conclude(
     receiptCount: 1n,
     close: true,
   }
-  const [signature, step] = await Promise.all([
-    sign('InferenceReceipt', receipt),
-    captureOf(settlement, { offered, sign }),
-  ])
-  return { receipt: { receipt, signature, signer: { kind: 'ecdsa' } }, step }
+  const signed = await evidence.signReceipt(receipt)
+  return { receipt: signed, step: await evidence.capture(settlement, signed) }
 }
 
-/** Gives an order back whole: nothing was answered. */
-export async function release(
-  orderId: Hex,
-  key: { readonly offered: Offered; readonly sign: SignStruct },
-): Promise<CaptureStep> {
-  return await captureOf({ orderId, cumulativeFee: 0n, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true }, key)
-}
-
-async function captureOf(
-  settlement: Settlement,
-  { offered, sign }: { readonly offered: Offered; readonly sign: SignStruct },
-): Promise<CaptureStep> {
-  const { node, evidenceKey } = offered.offer.terms
-  const evidence = await sign('SettlementBatch', { node, evidenceKey, settlements: [settlement] })
-  return { phase: 'capture', settlement, evidence }
+/** Gives an order back whole: nothing was answered. @throws {SaleRefusedError} if others who must sign do not */
+export async function release(orderId: Hex, evidence: EvidenceMaker): Promise<CaptureStep> {
+  const settlement = { orderId, cumulativeFee: 0n, receiptsRoot: EMPTY_ROOT, receiptCount: 0n, close: true }
+  return await evidence.capture(settlement, undefined)
 }

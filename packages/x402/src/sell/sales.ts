@@ -1,9 +1,17 @@
 import type { Clock, EscrowReader, Logger, RandomBytes, Sleep } from '@opg/node'
-import { MAX_CLAIM_WINDOW_SECONDS, toWire, type Hex, type LockStep, type SettledExtra } from '@opg/protocol'
+import {
+  MAX_CLAIM_WINDOW_SECONDS,
+  toWire,
+  type CaptureStep,
+  type Hex,
+  type LockStep,
+  type SettledExtra,
+} from '@opg/protocol'
 import type { FacilitatorClient } from '@x402/core/server'
 import type { PaymentPayload, PaymentRequirements, SettleResponse } from '@x402/core/types'
 import { confirmOpen } from './confirmOpen.js'
 import { SaleRefusedError } from './errors.js'
+import type { EvidenceMaker } from './evidence.js'
 import { askFacilitator, type Told } from './facilitator.js'
 import type { SignStruct } from './nodeKey.js'
 import type { Offered } from './offered.js'
@@ -13,7 +21,9 @@ import { readBid, type Bid, type Sale } from './sale.js'
 
 export interface SalesOptions {
   readonly offered: Offered
+  /** The node's own key, which asks for locks. */
   readonly sign: SignStruct
+  readonly evidence: EvidenceMaker
   readonly reader: Pick<EscrowReader, 'snapshot'>
   readonly facilitator: Pick<FacilitatorClient, 'settle'>
   readonly outbox: Outbox
@@ -143,17 +153,28 @@ export class Sales {
     try {
       return await conclude(sale, delivery, this.#options)
     } catch (error) {
-      // Without a signature there is neither a fee nor a release yet: the outbox gives the order back once there is.
-      await this.#options.outbox.deliver({ ...entryOf(sale), step: sale.lock }, 0)
+      await this.#releaseOnceSigned(sale)
       throw error
     }
   }
 
   async #release(sale: Sale): Promise<Told> {
-    const step = await release(sale.orderId, this.#options)
+    const { outbox, limits, evidence, logger } = this.#options
+    let step: CaptureStep
+    try {
+      step = await release(sale.orderId, evidence)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown'
+      logger.warn({ orderId: sale.orderId, reason }, 'a release could not be signed yet; trying again')
+      return await this.#releaseOnceSigned(sale)
+    }
     const requirements = { ...sale.requirements, amount: '0' }
-    const { outbox, limits } = this.#options
     return await outbox.deliver({ ...entryOf(sale), requirements, step }, limits.captureWaitMs)
+  }
+
+  /** Without evidence there is neither a fee nor a release yet: the outbox gives the order back once there is. */
+  async #releaseOnceSigned(sale: Sale): Promise<Told> {
+    return await this.#options.outbox.deliver({ ...entryOf(sale), step: sale.lock }, 0)
   }
 
   /** Ends an attempt that did not come to a confirmed lock. */

@@ -3,7 +3,7 @@ import type { PaymentPayload, SchemeServerHooks, SettleResponse } from '@x402/co
 import type { Logger } from '@opg/node'
 import { SaleRefusedError } from './errors.js'
 import { feeOf } from './fee.js'
-import { hashRequest, type ReadBody } from './requestBytes.js'
+import { hashRequest, type ReadBody } from '../rawRequest.js'
 import type { Sales } from './sales.js'
 
 type BeforeSettle = NonNullable<SchemeServerHooks['onBeforeSettle']>

@@ -14,7 +14,7 @@ export class RawBodyMissingError extends Error {
 
   constructor() {
     super(
-      'Payments by work-order are signed over the raw body, and the framework gave a parsed one. Use express.raw({ type: () => true }) on paid routes, or pass bodyOf to workOrderServer.',
+      'Payments by work-order are signed over the raw body, and the framework gave a parsed one. Use express.raw({ type: () => true }) on paid routes, or pass readBody to workOrderServer.',
     )
     this.name = 'RawBodyMissingError'
   }

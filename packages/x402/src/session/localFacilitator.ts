@@ -8,7 +8,7 @@ import type {
   SettleResponse,
   VerifyResponse,
 } from '@x402/core/types'
-import { requestBytesOf } from './requestBytes.js'
+import { requestBytesOf } from './paidRequests.js'
 import { readAnswer, writeAnswer } from './sellerAnswer.js'
 import { SessionDesk, type SessionDeskOptions } from './sessionDesk.js'
 

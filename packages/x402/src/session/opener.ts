@@ -1,5 +1,6 @@
 import { type EscrowInfo, openOrder } from '@opg/payer'
 import {
+  type Address,
   type Hex,
   type Order,
   SELLER_MEMBER,
@@ -58,8 +59,7 @@ export function facilitatorOpener(
 ): OrderOpener {
   const { nodeKey, separator } = options
   return async ({ orderId, terms, payload, requirements }) => {
-    // All processes of a node make the same attempt: which request of the session was answered is for the books to say.
-    const attempt = asHex(solidityPackedKeccak256(['address', 'bytes32'], [terms.node, orderId]))
+    const attempt = sessionAttempt(terms.node, orderId)
     const digest = structDigest(separator, { name: 'LockAttempt', value: { orderId, attempt } })
     const step = toWire({ phase: 'lock', attempt, signature: asHex(nodeKey.sign(digest).serialized) })
     const payment = { ...payload, payload: { ...payload.payload, [SELLER_MEMBER]: step } }
@@ -73,6 +73,11 @@ export function facilitatorOpener(
       return { status: 'refused', reason: 'unavailable', detail: `The facilitator did not answer: ${detail}` }
     }
   }
+}
+
+/** All processes of a node make the same attempt: which request of the session was answered is for the books to say. */
+function sessionAttempt(node: Address, orderId: Hex): Hex {
+  return asHex(solidityPackedKeccak256(['address', 'bytes32'], [node, orderId]))
 }
 
 function asHex(text: string): Hex {

@@ -1,11 +1,20 @@
-import { SELLER_MEMBER, type Terms, type WorkOrderExtra, parseBytes32, parseOpg, toWire } from '@opg/protocol'
-import type { HTTPRequestContext } from '@x402/core/server'
+import {
+  OPG_DECIMALS,
+  SELLER_MEMBER,
+  type Terms,
+  type WorkOrderExtra,
+  parseAddress,
+  parseBytes32,
+  toWire,
+} from '@opg/protocol'
 import type { SchemeNetworkServer } from '@x402/core/types'
+import { readPrice } from '../price.js'
+import { type ReadBody, pathOf, rawBody } from '../rawRequest.js'
 import { RawBodyMissingError } from './errors.js'
-import { answerIn, bodyOfAdapter, requestIn } from './httpContext.js'
+import { answerIn, requestIn } from './httpContext.js'
 import type { LocalFacilitator } from './localFacilitator.js'
+import { rememberRequest } from './paidRequests.js'
 import { replayOf } from './replay.js'
-import { rememberRequest } from './requestBytes.js'
 import { writeAnswer } from './sellerAnswer.js'
 
 export interface WorkOrderServerOptions {
@@ -20,7 +29,7 @@ export interface WorkOrderServerOptions {
   /** Whether the verifier asks for vouchers. */
   readonly vouchers?: boolean
   /** The raw bytes of a request's body, where the framework's adapter has no bytes. */
-  readonly bodyOf?: (request: HTTPRequestContext) => Uint8Array | Promise<Uint8Array>
+  readonly readBody?: ReadBody
 }
 
 const PERMIT2 = 'permit2'
@@ -28,19 +37,19 @@ const PERMIT2 = 'permit2'
 /**
  * The scheme `work-order` for an x402ResourceServer. Prices are OPG like `0.05`, or `{ asset, amount }` in base units; a
  * handler may charge less by x402's settlement overrides.
+ *
+ * @throws {InvalidInputError} if `token` is no address
  */
 export function workOrderServer(options: WorkOrderServerOptions): SchemeNetworkServer {
-  const { facilitator, token, terms, vouchers = false, bodyOf = bodyOfAdapter } = options
+  const { facilitator, terms, vouchers = false, readBody = rawBody } = options
+  const token = parseAddress(options.token, 'token')
   const { desk } = facilitator
   return {
     scheme: 'work-order',
     defaultAssetTransferMethod: PERMIT2,
     paymentFlows: { [PERMIT2]: { supported: ['authorization'], default: 'authorization' } },
-    parsePrice: (price) => {
-      if (typeof price === 'object') return Promise.resolve({ ...price })
-      return Promise.resolve({ asset: token, amount: parseOpg(String(price), 'price').toString() })
-    },
-    getAssetDecimals: () => 18,
+    parsePrice: (price) => Promise.resolve().then(() => readPrice(price, token)),
+    getAssetDecimals: () => OPG_DECIMALS,
     enhancePaymentRequirements: (requirements) => {
       const { modelId = terms.modelId, ...rest } = requirements.extra
       const extra: WorkOrderExtra = {
@@ -56,8 +65,9 @@ export function workOrderServer(options: WorkOrderServerOptions): SchemeNetworkS
       onBeforeVerify: async ({ paymentPayload, transportContext }) => {
         const request = requestIn(transportContext)
         try {
-          const body = await bodyOf(request)
-          rememberRequest(paymentPayload, { path: new URL(request.adapter.getUrl()).pathname, body })
+          const body = await readBody(request)
+          if (body === undefined) throw new RawBodyMissingError()
+          rememberRequest(paymentPayload, { path: pathOf(request), body })
         } catch (error) {
           // Or the server would go on without: hooks that throw are passed over.
           if (!(error instanceof RawBodyMissingError)) throw error

@@ -1,5 +1,5 @@
 import { startDevnet, type Devnet } from '@opg/devnet'
-import { type PaymentNode, SILENT, ecdsaSigner, openNode } from '@opg/node'
+import { type PaymentNode, SILENT, type VerifierOptions, ecdsaSigner, openNode } from '@opg/node'
 import { approvePermit2, readEscrow } from '@opg/payer'
 import { type Address, type Hex, type Terms, ZERO_ADDRESS, ZERO_BYTES32, parseAddress, parseOpg } from '@opg/protocol'
 import { paymentMiddleware, setSettlementOverrides, x402ResourceServer } from '@x402/express'
@@ -45,7 +45,7 @@ export class Shop {
   /** What the seller's node sees of the chain. */
   readonly rpc: RpcProxy
   readonly app: Express
-  readonly #server: Server
+  readonly #servers: Server[] = []
   readonly #stop = new AbortController()
   /** What the handler was asked, in order. */
   readonly handled: string[] = []
@@ -71,13 +71,19 @@ export class Shop {
       return open(wish)
     }
     this.facilitator = new LocalFacilitator({ node, opener, sleep, signer: node.node })
-    this.app = this.#express()
-    this.#server = this.app.listen(0, '127.0.0.1')
+    this.app = this.#express(this.scheme)
+    this.#servers.push(this.app.listen(0, '127.0.0.1'))
     void node.run({ signal: this.#stop.signal, settleIntervalMs: 100 })
   }
 
-  /** @param openerFor who opens orders; the seller itself if absent */
-  static async open(openerFor?: OpenerFor): Promise<Shop> {
+  /**
+   * @param openerFor who opens orders; the seller itself if absent
+   * @param verifiersOn what its node accepts besides the KeyReceiptVerifier
+   */
+  static async open(
+    openerFor?: OpenerFor,
+    verifiersOn: (devnet: Devnet) => readonly VerifierOptions[] | Promise<readonly VerifierOptions[]> = () => [],
+  ): Promise<Shop> {
     const devnet = await startDevnet()
     const folder = await mkdtemp(join(tmpdir(), 'opg-shop-'))
     const [, seller, payer, opener] = devnet.wallets
@@ -90,6 +96,7 @@ export class Shop {
       nodeKey: seller.privateKey,
       verifiers: [
         { kind: 'key', address: devnet.deployment.keyReceiptVerifier, signer: ecdsaSigner(seller.privateKey) },
+        ...(await verifiersOn(devnet)),
       ],
       databasePath: join(folder, 'node.db'),
       modelIds: [MODEL_ID],
@@ -104,13 +111,15 @@ export class Shop {
     const escrow = await readEscrow(devnet.provider, devnet.deployment.escrow)
     const open = (await openerFor?.({ devnet, folder, node })) ?? ownOpener(opener, escrow)
     const shop = new Shop({ devnet, folder, node, rpc, open })
-    await once(shop.#server, 'listening')
+    await Promise.all(shop.#servers.map((server) => once(server, 'listening')))
     return shop
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
+    for (const server of this.#servers) {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    }
     this.#stop.abort()
     await sleep(150)
     await this.node.close()
@@ -120,7 +129,7 @@ export class Shop {
   }
 
   get origin(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`
+    return originOf(this.#servers[0])
   }
 
   get url(): string {
@@ -164,19 +173,32 @@ export class Shop {
 
   /** The scheme as it registers with a stock resource server. */
   get scheme(): ReturnType<typeof workOrderServer> {
+    return this.#schemeOf({})
+  }
+
+  /** Sells on other terms besides. Returns where. */
+  async sellOn(terms: Partial<Terms>, options: { readonly vouchers?: boolean } = {}): Promise<string> {
+    const server = this.#express(this.#schemeOf(terms, options)).listen(0, '127.0.0.1')
+    this.#servers.push(server)
+    await once(server, 'listening')
+    return `${originOf(server)}${PATH}`
+  }
+
+  #schemeOf(terms: Partial<Terms>, options: { readonly vouchers?: boolean } = {}): ReturnType<typeof workOrderServer> {
     return workOrderServer({
       facilitator: this.facilitator,
       token: this.devnet.deployment.token,
-      terms: this.terms,
+      terms: { ...this.terms, ...terms },
       minAmount: 1n,
       minSecondsToClaimBy: 600,
+      vouchers: options.vouchers ?? false,
     })
   }
 
-  #express(): Express {
+  #express(scheme: ReturnType<typeof workOrderServer>): Express {
     const { escrow } = this.devnet.deployment
     const network = this.facilitator.network
-    const server = new x402ResourceServer(this.facilitator).register(network, this.scheme)
+    const server = new x402ResourceServer(this.facilitator).register(network, scheme)
     const accepts = { scheme: 'work-order', network, payTo: escrow, price: PRICE, maxTimeoutSeconds: 30 }
     const app = express()
     app.use(express.raw({ type: () => true }))
@@ -198,6 +220,10 @@ export class Shop {
     })
     return app
   }
+}
+
+function originOf(server: Server | undefined): string {
+  return `http://127.0.0.1:${String((server?.address() as AddressInfo).port)}`
 }
 
 export function addressOf(wallet: Wallet): Address {

@@ -1,7 +1,8 @@
 import { ZERO_BYTES32, requestHash } from '@opg/protocol'
 import type { HTTPAdapter } from '@x402/core/server'
+import { Hono, type HonoRequest } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { hashRequest, rawBody } from './requestBytes.js'
+import { hashRequest, rawBody } from './rawRequest.js'
 
 function request(input: { readonly url?: string; readonly body?: unknown; readonly length?: string }) {
   const { url = 'http://host/v1/answer?q=1', body, length } = input
@@ -46,3 +47,38 @@ describe('the hash of a request', () => {
     expect(await hashRequest(undefined, rawBody)).toBe(ZERO_BYTES32)
   })
 })
+
+describe('the raw body', () => {
+  const asked = { ...request({ length: '9' }).adapter }
+  const bodyOf = (adapter: object) => rawBody({ adapter: { ...asked, ...adapter }, path: '/answer', method: 'POST' })
+
+  it('is what express.json({ verify }) kept beside the parsed one', async () => {
+    const kept = Buffer.from('{"a": 1 }')
+    expect(await bodyOf({ req: { rawBody: kept }, getBody: () => ({ a: 1 }) })).toBe(kept)
+  })
+
+  it('is what hono holds, whether nobody read it yet or somebody did as bytes', async () => {
+    const fresh = await honoRequest('{"a": 1 }')
+    expect(await bodyOf({ c: { req: fresh } })).toEqual(new Uint8Array(Buffer.from('{"a": 1 }')))
+    expect(await fresh.json()).toEqual({ a: 1 })
+    expect(await bodyOf({ c: { req: fresh } })).toEqual(new Uint8Array(Buffer.from('{"a": 1 }')))
+  })
+
+  it.each(['json', 'text'] as const)('is not known once hono gave it as %s only', async (form) => {
+    const read = await honoRequest('{"a": 1 }')
+    await read[form]()
+    expect(await bodyOf({ c: { req: read } })).toBeUndefined()
+  })
+})
+
+/** A request as hono hands it to a handler. */
+async function honoRequest(body: string): Promise<HonoRequest> {
+  const app = new Hono()
+  return new Promise((resolve) => {
+    app.post('/', (context) => {
+      resolve(context.req)
+      return context.body(null)
+    })
+    void app.request('/', { method: 'POST', body })
+  })
+}
