@@ -23,6 +23,7 @@ export {
 } from './errors.js'
 export {
   createFollower,
+  SURE_AFTER_MS,
   withMargin,
   type Follower,
   type FollowPolicy,
