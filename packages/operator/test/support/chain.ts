@@ -7,7 +7,7 @@ import { connectProvider, createSender, type Sender } from '../../src/index.js'
 export const TAKES_ALL: Address = '0x00000000000000000000000000000000000a11ce'
 /** Reverts every call, with its first 32 bytes. */
 export const TAKES_NONE: Address = '0x0000000000000000000000000000000000000bad'
-const REVERTS = '0x60203560005260206000fd'
+const REVERTS = '0x60003560005260206000fd'
 
 /** A chain process behind a line that can break, and a sender of ours on it. */
 export interface TestChain {
