@@ -90,6 +90,17 @@ describe('write', () => {
     await expect(failing).rejects.toMatchObject({ code: 'STORE_FAILED', operation: 'noting' })
   })
 
+  it('is not held up by one who read the first row of many, and that one reads what is new', async () => {
+    for (const note of ['one', 'two', 'three']) add(note)
+    const other = new Database(path)
+    expect(other.get('SELECT note FROM notes ORDER BY id')).toMatchObject({ note: 'one' })
+    await database.write('noting', () => database.run('DELETE FROM notes WHERE id = 1'))
+    expect(database.get('PRAGMA wal_checkpoint(TRUNCATE)')).toMatchObject({ busy: 0 })
+    expect(other.get('SELECT note FROM notes ORDER BY id')).toMatchObject({ note: 'two' })
+    expect(other.get('SELECT note FROM notes WHERE id = 1')).toBeUndefined()
+    other.close()
+  })
+
   it('is seen by another connection only as a whole', async () => {
     const other = new Database(path)
     await database.write('noting', () => {
