@@ -11,6 +11,7 @@ import {
   prepareGaslessStart,
   readEscrow,
   signGaslessStart,
+  waitForReceipt,
 } from '@opg/payer'
 import { formatOpg, parseAddress, parseOpg, ZERO_ADDRESS, ZERO_BYTES32, type Hex } from '@opg/protocol'
 import { JsonRpcProvider, Wallet } from 'ethers'
@@ -37,7 +38,7 @@ const model = info.models.find(({ name }) => name === 'languages') ?? stop('The 
 
 // 1. The relayer gives the new account some OPG, as an employer or a shop would.
 const amount = parseOpg('0.1')
-await (await IERC20Metadata__factory.connect(escrow.token, relayer).transfer(address, amount)).wait()
+await waitForReceipt(await IERC20Metadata__factory.connect(escrow.token, relayer).transfer(address, amount))
 
 // 2. Two messages to sign: the approval of Permit2, for just this amount, and the order.
 const node = parseAddress(info.node, 'node')

@@ -1,4 +1,5 @@
 import type { Devnet } from '@opg/devnet'
+import { waitForReceipt } from '@opg/payer'
 import {
   type Address,
   modelId,
@@ -103,9 +104,7 @@ export async function signOrder(
   return { order, deadline, signature: signature as SignedOrder['signature'] }
 }
 
-/** Gas of a transaction that must succeed. */
+/** Gas of a transaction that must succeed. What reverts throws. */
 export async function mined(sent: Promise<TransactionResponse>): Promise<number> {
-  const receipt = await (await sent).wait()
-  if (receipt?.status !== 1) throw new TypeError(`Transaction ${receipt?.hash ?? ''} failed, so its gas says nothing`)
-  return Number(receipt.gasUsed)
+  return Number((await waitForReceipt(await sent)).gasUsed)
 }

@@ -1,4 +1,12 @@
-import { ContractFactory, type InterfaceAbi, JsonRpcProvider, keccak256, type Signer } from 'ethers'
+import { waitForReceipt } from '@opg/payer'
+import {
+  ContractFactory,
+  type InterfaceAbi,
+  JsonRpcProvider,
+  keccak256,
+  type Signer,
+  type TransactionResponse,
+} from 'ethers'
 import { spawn } from 'node:child_process'
 import { constants, generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
@@ -68,11 +76,13 @@ export async function measureOn(signer: Signer, artifacts: ArtifactReader): Prom
 async function deploy(signer: Signer, artifacts: ArtifactReader, name: string, args: readonly unknown[]) {
   const { abi, bytecode } = await artifacts.readArtifact(name)
   const contract = await new ContractFactory(abi, bytecode, signer).deploy(...args)
-  return contract.waitForDeployment()
+  const sent = contract.deploymentTransaction()
+  if (sent !== null) await waitForReceipt(sent)
+  return contract
 }
 
-async function confirmed(sent: Promise<{ wait(): Promise<unknown> }>): Promise<void> {
-  await (await sent).wait()
+async function confirmed(sent: Promise<TransactionResponse>): Promise<void> {
+  await waitForReceipt(await sent)
 }
 
 /** Starts anvil with the given rules on a port of its choice, runs `use` with its first account, and stops it. */

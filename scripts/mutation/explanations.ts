@@ -1,15 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MutationRunError } from './errors.js'
+import type { Mutant } from './mutants.js'
 
-export interface ExplainedMutant {
-  readonly id: string
-  readonly file: string
-  readonly scope: string
-  readonly operator: string
-  readonly before: string
-  readonly after: string
-}
+export type ExplainedMutant = Pick<Mutant, 'id' | 'file' | 'scope' | 'operator' | 'before' | 'after'>
 
 /** Survivors that live for one reason. */
 export interface Explanation {

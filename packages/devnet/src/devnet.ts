@@ -25,7 +25,8 @@ import {
   VoucherReceiptVerifier__factory,
 } from '@opg/bindings'
 import { deployContracts, httpRpc, LOCAL_CHAIN_ID } from '@opg/deploy'
-import { Contract, type ContractRunner, JsonRpcProvider, toQuantity, type Wallet, ZeroAddress } from 'ethers'
+import { Contract, type ContractRunner, type JsonRpcProvider, toQuantity, type Wallet, ZeroAddress } from 'ethers'
+import { DevnetProvider } from './devnetProvider.js'
 import { devWallets } from './devWallets.js'
 import { SnapshotUnknownError } from './errors.js'
 import { type AnvilOptions, startAnvil } from './startAnvil.js'
@@ -51,7 +52,7 @@ export interface Devnet {
   readonly rpcUrl: string
   readonly chainId: number
   readonly deployment: Deployment
-  /** Caches nothing and polls often. */
+  /** Caches nothing, polls often and misses no receipt. */
   readonly provider: JsonRpcProvider
   /** Wallet 0 deployed the contracts, owns the fee policy and receives the network's share. All hold the native coin. */
   readonly wallets: readonly [
@@ -93,6 +94,7 @@ export interface DevnetAddress {
 }
 
 const WALLETS = 20
+const MINT_TIMEOUT_MS = 60_000
 
 /** Starts a chain process and deploys everything. It ends with this process, or with `stop`. @throws {AnvilStartError} */
 export async function startDevnet(options: AnvilOptions = {}): Promise<Devnet> {
@@ -112,12 +114,7 @@ export async function attachDevnet(address: DevnetAddress): Promise<Devnet> {
 
 async function attach(address: DevnetAddress, end: () => Promise<void>): Promise<Devnet> {
   const { rpcUrl } = address
-  const provider = new JsonRpcProvider(rpcUrl, LOCAL_CHAIN_ID, {
-    staticNetwork: true,
-    cacheTimeout: -1,
-    batchMaxCount: 1,
-  })
-  provider.pollingInterval = 20
+  const provider = new DevnetProvider(rpcUrl, LOCAL_CHAIN_ID)
   const wallets = devWallets(provider, WALLETS) as Devnet['wallets']
   const [deployer] = wallets
   const deployment = address.deployment ?? (await deployAll(rpcUrl, deployer))
@@ -133,7 +130,7 @@ async function attach(address: DevnetAddress, end: () => Promise<void>): Promise
     wallets,
     contracts,
     mint: async (to, amount) => {
-      await (await contracts.token.mint(to, amount)).wait()
+      await (await contracts.token.mint(to, amount)).wait(1, MINT_TIMEOUT_MS)
     },
     increaseTime: async (seconds) => {
       await send('evm_increaseTime', [seconds])

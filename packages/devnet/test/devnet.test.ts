@@ -41,6 +41,26 @@ describe('devnet', () => {
     expect(await devnet.contracts.token.balanceOf(payer.address)).toBe(5n)
   })
 
+  it('misses no receipt of a block that came as a wait began, though no block comes after it', async () => {
+    const other = await attachDevnet({ rpcUrl: devnet.rpcUrl, deployment: devnet.deployment })
+    const { provider } = other
+    const ask = provider.send.bind(provider)
+    let [receiptsAsked, mined] = [0, Promise.resolve()]
+    provider.send = async (method, params) => {
+      if (method === 'eth_blockNumber') await mined
+      const answer = ask(method, params) as Promise<unknown>
+      // The first time is that of `wait` itself, the second that of what listens for it.
+      if (method === 'eth_getTransactionReceipt' && ++receiptsAsked === 2) mined = answer.then(() => devnet.mine())
+      return answer
+    }
+    await devnet.setAutomine(false)
+    const sent = await other.contracts.token.mint(devnet.wallets[8].address, 1n)
+    expect((await sent.wait())?.status).toBe(1)
+    expect(receiptsAsked).toBeGreaterThan(2)
+    await devnet.setAutomine(true)
+    await other.stop()
+  })
+
   it('lets time pass', async () => {
     const before = await devnet.now()
     await devnet.increaseTime(3_600)

@@ -133,8 +133,8 @@ export class Database {
   }
 
   get(sql: string, values: readonly Bindable[] = []): Row | undefined {
-    // Runs to its end: a statement that is left in the middle would hold the database's read lock.
-    return this.all(sql, values)[0]
+    // The driver ends the statement after the first row, so it holds no lock.
+    return this.#statement(sql).get(values) as Row | undefined
   }
 
   /** How many rows were changed. */
@@ -258,8 +258,8 @@ export function amount(row: Row, column: string): bigint {
 
 export function bytes(row: Row, column: string): Uint8Array {
   const value = row[column]
-  if (value instanceof Uint8Array) return value
-  // What the driver gives where it reads several rows.
+  // The driver gives a Buffer where it reads one row, and an ArrayBuffer where it reads several.
+  if (value instanceof Uint8Array) return new Uint8Array(value.buffer, value.byteOffset, value.length)
   if (value instanceof ArrayBuffer) return new Uint8Array(value)
   throw unexpected(column)
 }

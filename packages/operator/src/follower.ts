@@ -35,7 +35,7 @@ export type Whereabouts =
   | { readonly status: 'pending' }
   /** With all its confirmations; `hash` is of the form that was mined. */
   | { readonly status: 'mined'; readonly hash: Hex; readonly receipt: TransactionReceipt }
-  /** Another transaction took the nonce. */
+  /** Another transaction took the nonce: it is counted as mined, and for `SURE_AFTER_MS` nothing of ours was found. */
   | { readonly status: 'superseded' }
 
 /** Follows transactions of one account until the chain says for good what became of them. */
@@ -57,6 +57,11 @@ export interface Follower {
 
 const BPS = 10_000n
 const GAS_OF_AN_EMPTIED_SLOT = 17_100n
+/**
+ * So long a nonce must have been taken, with no receipt of ours, before another transaction has it: a chain counts what it
+ * is just mining, and of several machines behind one URL one may count what the other has not seen.
+ */
+export const SURE_AFTER_MS = 5_000
 /** What chains say of a transaction that they have, in their pool or mined: no news to anybody. */
 const KNOWN_ALREADY = /already (known|imported)|known transaction|nonce (too low|has already been used)/i
 
@@ -69,6 +74,8 @@ export function createFollower(dependencies: {
   const { sender, policy, clock, logger } = dependencies
   /** The problem of each transaction that was logged last: it is sent again at every look. */
   const said = new Map<Hex, string>()
+  /** Since when the nonce of each transaction, by its first hash, is taken without a receipt. */
+  const takenSinceMs = new Map<Hex, number>()
 
   async function sign(transaction: {
     readonly nonce: number
@@ -113,12 +120,28 @@ export function createFollower(dependencies: {
       forget(transaction)
       return { status: 'mined', hash, receipt }
     }
-    if ((await sender.minedNonces(latest - (policy.confirmations - 1))) > transaction.nonce) {
+    const takenForMs = takenFor(transaction, await sender.minedNonces(latest - (policy.confirmations - 1)))
+    if (takenForMs !== undefined) {
+      if (takenForMs < SURE_AFTER_MS) return { status: 'pending' }
       forget(transaction)
       return { status: 'superseded' }
     }
     await broadcast((await replaced(transaction, write)) ?? transaction)
     return { status: 'pending' }
+  }
+
+  /** How long its nonce was found to be taken, by the count of nonces; undefined where it is not. */
+  function takenFor({ nonce, attempts }: WrittenTransaction, mined: number): number | undefined {
+    const [first] = attempts
+    if (first === undefined) return undefined
+    if (mined <= nonce) {
+      takenSinceMs.delete(first.hash)
+      return undefined
+    }
+    const now = clock()
+    const since = takenSinceMs.get(first.hash) ?? now
+    takenSinceMs.set(first.hash, since)
+    return now - since
   }
 
   /** The transaction with higher fees, where it is time, and they may rise. */
@@ -144,7 +167,10 @@ export function createFollower(dependencies: {
   }
 
   function forget({ attempts }: WrittenTransaction): void {
-    for (const { hash } of attempts) said.delete(hash)
+    for (const { hash } of attempts) {
+      said.delete(hash)
+      takenSinceMs.delete(hash)
+    }
   }
 
   return { sign, broadcast, look }

@@ -23,6 +23,7 @@ export {
 } from './errors.js'
 export {
   createFollower,
+  SURE_AFTER_MS,
   withMargin,
   type Follower,
   type FollowPolicy,
@@ -40,12 +41,14 @@ export {
   type Failure,
 } from './cli/exitCodes.js'
 export { countOf, print, processEdge, waitForStop, type CliEdge } from './cli/edge.js'
+export { drain, listen, type HttpServer } from './cli/serving.js'
 export { findDeployment } from './config/deployment.js'
 export * as fields from './config/fields.js'
 export { givenIn, readKeyFile, readPrivateKey } from './config/privateKey.js'
 export { readSettings, type Environment } from './config/readSettings.js'
 export { settingsHelp, type Setting, type SettingTable, type SettingsOf } from './config/settings.js'
 export { errorFields } from './errorFields.js'
+export { refusedRequest, type ErrorText, type RefusedRequest } from './http/refusedRequest.js'
 export { createLogger, type LogSettings } from './logger.js'
 export { connectProvider } from './provider.js'
 export { Secret } from './secret.js'

@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { ChainUnavailableError } from './errors.js'
 
 const DEFAULT_TIMEOUT_MS = 15_000
+const QUANTITY = /^0x[0-9a-f]+$/i
 
 /**
  * Connects to an RPC and reads its live chain id; nothing is assumed.
@@ -17,14 +18,17 @@ export async function connectProvider(
 ): Promise<JsonRpcProvider> {
   // Without a fixed network ethers would look for one for ever, and on the console; so its id is read first.
   const probe = open(rpcUrl, { timeoutMs, chainId: 1n })
-  try {
-    const answer: unknown = await probe.send('eth_chainId', [])
-    return open(rpcUrl, { timeoutMs, chainId: BigInt(String(answer)) })
-  } catch (error) {
-    throw new ChainUnavailableError('eth_chainId', { cause: error })
-  } finally {
-    probe.destroy()
-  }
+  const answer: unknown = await probe
+    .send('eth_chainId', [])
+    .catch((error: unknown) => {
+      throw new ChainUnavailableError('eth_chainId', { cause: error })
+    })
+    .finally(() => {
+      probe.destroy()
+    })
+  // An empty answer would read as 0.
+  if (typeof answer !== 'string' || !QUANTITY.test(answer)) throw new ChainUnavailableError('eth_chainId')
+  return open(rpcUrl, { timeoutMs, chainId: BigInt(answer) })
 }
 
 function open(

@@ -1,6 +1,7 @@
 import { type Interface, type Provider, type Signer, type TransactionReceipt, isError } from 'ethers'
 import { type Address, type Hex, InvalidInputError } from '@opg/protocol'
 import { ChainUnavailableError, ContractNotFoundError } from './errors.js'
+import { waitForReceipt } from './waitForReceipt.js'
 
 /** A call of a contract. */
 export interface ContractCall {
@@ -24,7 +25,7 @@ export async function askChain<T>(action: string, ask: () => Promise<T>): Promis
   try {
     return await ask()
   } catch (cause) {
-    if (isContractFault(cause)) throw cause
+    if (isContractFault(cause) || cause instanceof ChainUnavailableError) throw cause
     throw new ChainUnavailableError({ action, cause })
   }
 }
@@ -107,11 +108,8 @@ export async function transact(
     const receipt = await askChain(action, async () => {
       const gasLimit = await gasLimitOf(signer, options)
       const sent = await signer.sendTransaction({ to: call.to, data: call.data, gasLimit })
-      return sent.wait()
+      return waitForReceipt(sent)
     })
-    if (receipt === null) {
-      throw new ChainUnavailableError({ action, cause: 'the transaction was sent and no receipt came back' })
-    }
     return { status: 'mined', receipt, returned: simulated.data }
   } catch (error) {
     const revert = revertOf(error, interfaces)

@@ -15,6 +15,7 @@ export type Wire<T> = T extends bigint
       : { readonly [Key in keyof T]: Wire<T[Key]> }
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/
+const HEX = /^0x[0-9a-fA-F]*$/
 const DECIMAL = /^(0|[1-9][0-9]*)$/
 // 2^256 has 78 digits.
 const MAX_DECIMAL_LENGTH = 78
@@ -30,16 +31,15 @@ export function parseAddress(value: unknown, field = 'address'): Address {
   }
   const digits = value.slice(2)
   const address = checksumAddress(digits)
+  if (value === address) return address
   const isMixed = digits !== digits.toLowerCase() && digits !== digits.toUpperCase()
-  if (isMixed && value !== address) {
-    throw new InvalidInputError({ field, expected: `an address with its checksum, ${address}`, value })
-  }
+  if (isMixed) throw new InvalidInputError({ field, expected: `an address with its checksum, ${address}`, value })
   return address
 }
 
 /** Reads 32 bytes as `0x` and 64 hexadecimal digits; the result is in lower case. @throws {InvalidInputError} */
 export function parseBytes32(value: unknown, field = 'bytes32'): Hex {
-  return parseBytes({ min: 32, max: 32 })(value, field)
+  return bytes32(value, field)
 }
 
 /** A reader of bytes as `0x` and hexadecimal digits, from `min` to `max` of them; the result is in lower case. */
@@ -51,12 +51,14 @@ export function parseBytes({ min, max }: { readonly min: number; readonly max: n
       value.length >= 2 + 2 * min &&
       value.length <= 2 + 2 * max &&
       value.length % 2 === 0 &&
-      /^0x[0-9a-fA-F]*$/.test(value)
+      HEX.test(value)
     if (!isBytes)
       throw new InvalidInputError({ field, expected: `${length} bytes as 0x and hexadecimal digits`, value })
     return `0x${value.slice(2).toLowerCase()}`
   }
 }
+
+const bytes32 = parseBytes({ min: 32, max: 32 })
 
 /** A reader of an unsigned integer of `bits` bits, in decimal digits without needless zeros, as a string. */
 export function parseUint(bits: number): Reader<bigint> {

@@ -1,8 +1,9 @@
 import { payFetch, type PayingFetch } from '@opg/x402'
 import type { Devnet } from '@opg/devnet'
+import { waitForReceipt } from '@opg/payer'
 import { parseSettledExtra } from '@opg/protocol'
 import { decodePaymentResponseHeader } from '@x402/fetch'
-import { type JsonRpcProvider, MaxUint256, toQuantity, Wallet } from 'ethers'
+import { MaxUint256, toQuantity, type TransactionResponse, Wallet } from 'ethers'
 import { inferBody } from '../../demo/sentences.js'
 
 const OPG = 10n ** 18n
@@ -31,15 +32,13 @@ export async function createAgents(devnet: Devnet, count: number): Promise<reado
   let nonce = await minter.getNonce()
   for (let from = 0; from < count; from += AT_ONCE) {
     const group = wallets.slice(from, from + AT_ONCE)
-    const minted: string[] = []
+    const sent: TransactionResponse[] = []
     for (const { address } of group) {
-      minted.push((await contracts.token.mint(address, 10n * OPG, { nonce: nonce++ })).hash)
+      sent.push(await contracts.token.mint(address, 10n * OPG, { nonce: nonce++ }))
       await provider.send('anvil_setBalance', [address, toQuantity(OPG)])
     }
-    const approved = group.map(
-      async (wallet) => (await contracts.token.connect(wallet).approve(deployment.permit2, MaxUint256)).hash,
-    )
-    await mined(provider, [...minted, ...(await Promise.all(approved))])
+    const approving = group.map((wallet) => contracts.token.connect(wallet).approve(deployment.permit2, MaxUint256))
+    for (const one of [...sent, ...(await Promise.all(approving))]) await waitForReceipt(one)
   }
   return wallets.map((wallet) => ({
     pay: payFetch(wallet, {
@@ -49,11 +48,6 @@ export async function createAgents(devnet: Devnet, count: number): Promise<reado
       sessionAmount: '2',
     }),
   }))
-}
-
-/** Asks for each receipt until it is there: a listener for blocks can miss the last one. */
-async function mined(provider: JsonRpcProvider, hashes: readonly string[]): Promise<void> {
-  for (const hash of hashes) while ((await provider.getTransactionReceipt(hash)) === null) await pause(10)
 }
 
 /** Each agent asks in turn the node, which is paid, and the bare handler, until the time is over. */

@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { EIP2612_EXTENSION } from '../verify/approval.js'
 import { networkOf } from '../verify/deployed.js'
 import type { FacilitatorService } from '../service.js'
-import { errorAnswer, isUnavailable } from './errors.js'
+import { errorAnswer, isUnavailable, NOT_FOUND } from './errors.js'
 import type { Health } from './health.js'
 import type { Metrics } from './metrics.js'
 
@@ -54,10 +54,7 @@ export function createFacilitatorServer(options: FacilitatorServerOptions): Fast
     if (answer.status >= 500) logger.error(errorFields(error), 'a request failed')
     return send(reply, answer.status, answer.body)
   })
-  app.setNotFoundHandler((_request, reply) => {
-    const { status, body } = errorAnswer({ code: 'FST_ERR_NOT_FOUND' })
-    return send(reply, status, body)
-  })
+  app.setNotFoundHandler((_request, reply) => send(reply, NOT_FOUND.status, NOT_FOUND.body))
 
   app.post('/verify', async (request, reply) => {
     const { paymentPayload, paymentRequirements } = bodyOf(request.body)

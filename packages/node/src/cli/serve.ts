@@ -1,6 +1,4 @@
-import { ConfigError, EXIT, errorFields, print, waitForStop, type ExitCode } from '@opg/operator'
-import type { FastifyInstance } from 'fastify'
-import type { AddressInfo } from 'node:net'
+import { drain, EXIT, errorFields, listen, print, waitForStop, type ExitCode } from '@opg/operator'
 import { SETTINGS } from '../config/settings.js'
 import { trackInFlight } from '../http/inFlight.js'
 import { createNodeServer } from '../http/server.js'
@@ -37,14 +35,15 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     try {
       // Before anybody can know that it runs: a signal that comes right then must find a listener.
       const stop = waitForStop(edge, logger)
-      await listen(app, open)
-      const intervalMs = config.settings.settleIntervalSeconds * 1000
+      const url = await listen(app, config.settings, SETTINGS)
+      const { settleIntervalSeconds, shutdownSeconds } = config.settings
+      const intervalMs = settleIntervalSeconds * 1000
       const core = startCore(open, async (signal) => {
         await Promise.all([payments.run({ signal, settleIntervalMs: intervalMs }), cashier.run({ signal, intervalMs })])
       })
-      announce(open, app)
+      announce(open, url)
       await Promise.race([stop.first, core.failed])
-      await drain(app, { idle: () => tracked.idle(), cut, open, again: stop.again })
+      await drain(app, { idle: () => tracked.idle(), cut, edge, logger, shutdownSeconds, again: stop.again })
       await core.stop()
       print(open, { wire: { status: 'stopped' }, lines: ['Stopped.'] })
       return EXIT.ok
@@ -67,19 +66,7 @@ async function orClose<T>(payments: PaymentNode, step: Promise<T>): Promise<T> {
   }
 }
 
-async function listen(app: FastifyInstance, { config }: OpenContext): Promise<void> {
-  const { host, port } = config.settings
-  try {
-    await app.listen({ host, port })
-  } catch (cause) {
-    const names = `${SETTINGS.host.variable} and ${SETTINGS.port.variable}`
-    throw new ConfigError(names, `an address and a port that are free here, and not ${host}:${String(port)}`, { cause })
-  }
-}
-
-function announce(open: OpenContext, app: FastifyInstance): void {
-  const { address, family, port } = app.server.address() as AddressInfo
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${String(port)}`
+function announce(open: OpenContext, url: string): void {
   const node = nodeAddressOf(open.config.keys.nodeKey)
   print(open, { wire: { status: 'listening', url, node }, lines: [`Node ${node} listens on ${url}`] })
 }
@@ -105,27 +92,4 @@ function startCore(
       return running
     },
   }
-}
-
-/** Answers what runs, until the time is over or somebody asks again; then it cuts off. */
-async function drain(
-  app: FastifyInstance,
-  options: {
-    readonly idle: () => Promise<void>
-    readonly cut: AbortController
-    readonly open: OpenContext
-    readonly again: Promise<undefined>
-  },
-): Promise<void> {
-  const { idle, cut, open, again } = options
-  const timeIsOver = new AbortController()
-  const deadline = open.edge.sleep(open.config.settings.shutdownSeconds * 1000, timeIsOver.signal)
-  const drained = app.close().then(idle)
-  const isDrained = await Promise.race([drained.then(() => true), deadline.then(() => false), again.then(() => false)])
-  timeIsOver.abort()
-  if (isDrained) return
-  open.logger.warn({}, 'requests that still run are cut off')
-  cut.abort()
-  app.server.closeAllConnections()
-  await drained
 }

@@ -1,21 +1,11 @@
-import { ChainUnavailableError } from '@opg/operator'
-import { InvalidInputError } from '@opg/protocol'
+import { ChainUnavailableError, refusedRequest, type ErrorText } from '@opg/operator'
 import { ComputeError, type ComputeErrorCode } from '../compute/errors.js'
 import { AnswerUnprovedError, ReservationLostError } from '../errors.js'
 import type { Refusal } from '../service/types.js'
 
 /** What every answer that is no success carries, as JSON. */
 export interface ErrorBody {
-  readonly error: {
-    /** For programs: it stays as it is. */
-    readonly code: string
-    /** One or two sentences for people. */
-    readonly message: string
-    /** Path of the value that is wrong. */
-    readonly field?: string
-    readonly expected?: string
-    readonly found?: string
-  }
+  readonly error: ErrorText
   /** With status 402: what to pay, and on which terms. */
   readonly payment?: unknown
   /** With status 402, as x402 v2 has them in its header. */
@@ -59,42 +49,10 @@ const COMPUTE_STATUS: Readonly<Record<ComputeErrorCode, number>> = {
   CLIENT_GONE: 499,
 }
 
-/** What fastify itself refuses, in our words. */
-const FRAMEWORK: Readonly<Record<string, Omit<ErrorBody['error'], 'found'> & { readonly status: number }>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
-    status: 415,
-    code: 'CONTENT_TYPE_UNSUPPORTED',
-    message: 'The body must be JSON, with content-type application/json.',
-    field: 'content-type',
-    expected: 'application/json',
-  },
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    status: 413,
-    code: 'BODY_TOO_LARGE',
-    message: 'The body is larger than this node takes.',
-    field: 'body',
-  },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
-    status: 400,
-    code: 'INVALID_INPUT',
-    message: 'The body is not as long as content-length says.',
-    field: 'content-length',
-  },
-  FST_ERR_BAD_URL: { status: 400, code: 'INVALID_INPUT', message: 'The path is not a valid URL path.', field: 'path' },
-  FST_ERR_MAX_PARAM_LENGTH: {
-    status: 414,
-    code: 'INVALID_INPUT',
-    message: 'The path is too long.',
-    field: 'path',
-  },
-}
-
 /** The answer to an error. What is not meant for the client stays inside: it learns that something broke, and no more. */
 export function errorAnswer(error: unknown): ErrorAnswer {
-  if (error instanceof InvalidInputError) {
-    const { code, message, field, expected, found } = error
-    return { status: 400, body: { error: { code, message, field, expected, found } } }
-  }
+  const refused = refusedRequest(error)
+  if (refused !== undefined) return { status: refused.status, body: { error: refused.error } }
   if (error instanceof HttpError)
     return { status: error.status, body: { error: { code: error.code, message: error.message } } }
   if (error instanceof ComputeError) {
@@ -111,11 +69,6 @@ export function errorAnswer(error: unknown): ErrorAnswer {
   }
   if (error instanceof ReservationLostError) {
     return { status: 503, retryAfter: RETRY_SECONDS, body: { error: { code: error.code, message: error.message } } }
-  }
-  const known = FRAMEWORK[codeOf(error)]
-  if (known !== undefined) {
-    const { status, ...rest } = known
-    return { status, body: { error: rest } }
   }
   return {
     status: 500,
@@ -136,10 +89,4 @@ export function refusalAnswer(refusal: Refusal): ErrorAnswer {
   return refusal.httpStatus === 503
     ? { status: refusal.httpStatus, body, retryAfter: RETRY_SECONDS }
     : { status: refusal.httpStatus, body }
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : ''
 }

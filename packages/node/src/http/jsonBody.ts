@@ -6,8 +6,9 @@ const MAX_DEPTH = 64
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
-const OPENING: readonly number[] = [0x5b, 0x7b]
-const CLOSING: readonly number[] = [0x5d, 0x7d]
+const BRACKETS = { openList: 0x5b, closeList: 0x5d, openObject: 0x7b, closeObject: 0x7d } as const
+/** Keeps nothing of one text for the next. */
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads a body as a JSON object. @throws {InvalidInputError} of field `body` */
 export function parseJsonBody(body: unknown): JsonObject {
@@ -32,7 +33,7 @@ export function parseJsonObject(bytes: Uint8Array, field: string): JsonObject {
 
 function parse(bytes: Uint8Array, field: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
+    return JSON.parse(utf8.decode(bytes)) as unknown
   } catch {
     throw new InvalidInputError({
       field,
@@ -43,16 +44,19 @@ function parse(bytes: Uint8Array, field: string): unknown {
 }
 
 function depthOf(bytes: Uint8Array): number {
+  const { openList, closeList, openObject, closeObject } = BRACKETS
   let depth = 0
   let deepest = 0
   let isText = false
   for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] ?? 0
-    if (isText && byte === BACKSLASH) i++
-    else if (byte === QUOTE) isText = !isText
-    else if (isText) continue
-    else if (OPENING.includes(byte)) deepest = Math.max(deepest, ++depth)
-    else if (CLOSING.includes(byte)) depth--
+    const byte = bytes[i]
+    if (byte === QUOTE) isText = !isText
+    else if (isText) {
+      if (byte === BACKSLASH) i++
+    } else if (byte === openList || byte === openObject) {
+      depth += 1
+      if (depth > deepest) deepest = depth
+    } else if (byte === closeList || byte === closeObject) depth -= 1
   }
   return deepest
 }

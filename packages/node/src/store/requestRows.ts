@@ -45,9 +45,9 @@ export function readReceipts(
 
 /** All that a reservation depends on, by one statement. */
 const RESERVE = `SELECT ${BALANCE},
-  (SELECT request_id FROM receipts WHERE order_id = ? AND idx = ?) AS answered_id,
-  (SELECT request_id FROM reservations WHERE order_id = ? AND idx = ?) AS running_id
-  FROM orders WHERE order_id = ?`
+  (SELECT request_id FROM receipts WHERE order_id = ?1 AND idx = ?2) AS answered_id,
+  (SELECT request_id FROM reservations WHERE order_id = ?1 AND idx = ?2) AS running_id
+  FROM orders WHERE order_id = ?1`
 
 export function reserveRow(
   database: Database,
@@ -56,7 +56,7 @@ export function reserveRow(
 ): ReserveOutcome {
   const { orderId, index, requestId, maxFee } = request
   const fixed = fixedOf(database, orderId)
-  const row = database.get(RESERVE, [orderId, index.toString(), orderId, index.toString(), orderId])
+  const row = database.get(RESERVE, [orderId, index.toString()])
   if (row === undefined || fixed === undefined) return { status: 'unknown' }
   const answered = optionalText(row, 'answered_id')
   if (answered !== undefined) {

@@ -1,4 +1,4 @@
-import { ChainUnavailableError } from '@opg/operator'
+import { ChainUnavailableError, SURE_AFTER_MS } from '@opg/operator'
 import { setUpNode } from '../support/fixture.js'
 import { startFlakyRpc } from '@opg/devnet'
 import { requestHash, type Hex } from '@opg/protocol'
@@ -33,24 +33,49 @@ describe('the transactions of the settler', () => {
       })
     })
 
-    it('is planned anew when another transaction of the key took its nonce', async () => {
-      const order = await t.used(1)
-      await t.world.devnet.setAutomine(false)
-      await t.node.settler.settleOnce({ force: true })
-      const [entry] = await t.node.store.pendingEntries()
-      const gwei = 10n ** 9n
-      await t.world.node.sendTransaction({
-        to: t.world.payer.address,
-        nonce: entry?.nonce ?? 0,
-        maxFeePerGas: 900n * gwei,
-        maxPriorityFeePerGas: 90n * gwei,
+    it('is planned anew when another transaction of the key took its nonce, once that is sure', async () => {
+      let nowMs = Date.now()
+      await t.withNode({ clock: () => nowMs }, async (patient) => {
+        const order = await t.used(1, { at: patient })
+        await t.world.devnet.setAutomine(false)
+        await patient.settler.settleOnce({ force: true })
+        const [entry] = await patient.store.pendingEntries()
+        const gwei = 10n ** 9n
+        await t.world.node.sendTransaction({
+          to: t.world.payer.address,
+          nonce: entry?.nonce ?? 0,
+          maxFeePerGas: 900n * gwei,
+          maxPriorityFeePerGas: 90n * gwei,
+        })
+        await t.world.devnet.mine(1)
+        await t.world.devnet.setAutomine(true)
+        expect((await t.chainState(order)).released).toBe(0n)
+        expect(await patient.settler.settleOnce({ force: true })).toMatchObject({ submitted: [], pending: 1 })
+        nowMs += SURE_AFTER_MS
+        await patient.settler.settleAll(FOREVER)
+        expect((await t.chainState(order)).released).toBe(15n)
+        expect((await patient.store.entries()).map(({ state }) => state)).toEqual(['superseded', 'confirmed'])
       })
-      await t.world.devnet.mine(1)
-      await t.world.devnet.setAutomine(true)
-      expect((await t.chainState(order)).released).toBe(0n)
-      await t.node.settler.settleAll(FOREVER)
-      expect((await t.chainState(order)).released).toBe(15n)
-      expect((await t.node.store.entries()).map(({ state }) => state)).toEqual(['superseded', 'confirmed'])
+    })
+
+    it('is not taken for superseded while the RPC counts it and has no receipt yet: it settles once', async () => {
+      const rpc = await startFlakyRpc(t.world.devnet.rpcUrl)
+      await t.withNode({ rpc: rpc.url }, async (remote) => {
+        const order = await t.used(2, { at: remote })
+        rpc.lies.set('eth_getTransactionReceipt', null)
+        await remote.settler.settleOnce({ force: true })
+        expect((await t.chainState(order)).released).toBe(30n)
+        expect(await remote.settler.settleOnce({ force: true })).toMatchObject({
+          submitted: [],
+          booked: [],
+          pending: 1,
+        })
+        rpc.lies.clear()
+        await remote.settler.settleAll(FOREVER)
+        expect(await remote.store.entries()).toMatchObject([{ state: 'confirmed', attempts: { length: 1 } }])
+        expect(await t.settledEvents(order)).toBe(1)
+      })
+      await rpc.stop()
     })
 
     it('is not booked before its confirmations', async () => {
