@@ -26,7 +26,7 @@ export type { ChainReader, PayerState, SimulatedCapture, SimulatedOpening } from
 export { networkOf, type Deployed } from './verify/deployed.js'
 export { openDeployed } from './verify/openDeployed.js'
 export type { OfferPolicy } from './verify/policy.js'
-export { REASONS, type Reason } from './verify/reasons.js'
+export { REASONS, type ReachedLimit, type Reason } from './verify/reasons.js'
 export { createRpcReader } from './verify/rpcReader.js'
 export { EIP2612_EXTENSION } from './verify/approval.js'
 export { createHealth, type Health, type HealthLimits } from './http/health.js'

@@ -10,11 +10,12 @@ import {
   type SettledExtra,
 } from '@opg/protocol'
 import type { BookedOrder, Engine } from './engine/types.js'
+import { refusalByLimit } from './limits.js'
 import type { ChainReader } from './verify/chainReader.js'
 import { networkOf, type Deployed } from './verify/deployed.js'
 import { readPayment, type Payment } from './verify/payment.js'
 import type { OfferPolicy } from './verify/policy.js'
-import { invalid, type Invalid, type Reason } from './verify/reasons.js'
+import { invalid, type Invalid, type ReachedLimit, type Reason } from './verify/reasons.js'
 import { createVerifier, type ReadOrder } from './verify/verifier.js'
 
 export interface FacilitatorOptions {
@@ -36,7 +37,7 @@ export interface VerifyAnswer {
   payer?: string
 }
 
-/** x402 v2 `SettleResponse`. `extra.opg` is a `SettledExtra`. */
+/** x402 v2 `SettleResponse`. `extra.opg` is a `SettledExtra`; with `over_limit`, `extra.limit` is a `ReachedLimit`. */
 export interface SettleAnswer {
   success: boolean
   errorReason?: Reason
@@ -46,7 +47,7 @@ export interface SettleAnswer {
   transaction: string
   network: `${string}:${string}`
   amount?: string
-  extra?: Record<string, unknown>
+  extra?: { opg: SettledExtra } | { limit: ReachedLimit }
 }
 
 /** What x402 asks of a facilitator. Payloads and requirements are parsed JSON, and hostile. */
@@ -100,7 +101,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           order.payer,
         )
       case 'limited':
-        return invalid('over_limit', `${LIMITED[outcome.reason]} Try again later.`, order.payer)
+        return refusalByLimit(outcome, { opening: judged.opening, nowMs: clock() })
     }
   }
 
@@ -170,7 +171,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     }
   }
 
-  function failed({ reason, message, payer }: Omit<Invalid, 'status'>): SettleAnswer {
+  function failed({ reason, message, payer, limit }: Omit<Invalid, 'status'>): SettleAnswer {
     return {
       success: false,
       errorReason: reason,
@@ -178,6 +179,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
       ...(payer === undefined ? {} : { payer }),
       transaction: '',
       network,
+      ...(limit === undefined ? {} : { extra: { limit } }),
     }
   }
 
@@ -231,12 +233,6 @@ function readStep({ step }: Payment): SellerStep | UnreadStep {
     return { phase: undefined, reason: 'seller_step_invalid', message: error.message }
   }
 }
-
-const LIMITED = {
-  payer: 'Too many orders of this payer are on their way.',
-  all: 'Too many orders are on their way.',
-  balance: 'The facilitator is short of gas money.',
-} as const
 
 /** Whether a capture of it is on its way or done: then that one counts, and this one's evidence does not matter. */
 function isCaptured({ state, captureFailure }: BookedOrder): boolean {

@@ -65,6 +65,7 @@ export async function wireFacilitator(input: {
       clock: edge.clock,
       random: edge.random,
       leaseMs: settings.leaseSeconds * 1000,
+      paidFee: settings.paidFee,
     })
     const engine = createEngine({
       store,
@@ -108,14 +109,25 @@ export async function wireFacilitator(input: {
 function enginePolicyOf(settings: Settings): NonNullable<Parameters<typeof createEngine>[0]['policy']> {
   const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened } =
     settings
-  return { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened }
+  const { quotaSeconds, openingsPerPayer, openingsPerNode, unpaidPerPayer, unpaidPerNode } = settings
+  return {
+    gatherMs,
+    captureIntervalMs,
+    confirmations,
+    maxFeePerGas,
+    minBalance,
+    maxUnopenedOfPayer,
+    maxUnopened,
+    quotas: { windowMs: quotaSeconds * 1000, openingsPerPayer, openingsPerNode, unpaidPerPayer, unpaidPerNode },
+  }
 }
 
 function offerPolicyOf(settings: Settings, facilitator: Address): OfferPolicy {
-  const { minFacilitatorBps, deadlineMarginSeconds, nodes, terms } = settings
+  const { minFacilitatorBps, minAmount, deadlineMarginSeconds, nodes, terms } = settings
   return {
     facilitator,
     minFacilitatorBps,
+    minAmount,
     deadlineMarginSeconds,
     sponsorsApprovals: settings.sponsorApprovals,
     nodes: nodes === undefined ? undefined : new Set(nodes),

@@ -1,3 +1,5 @@
+import type { Quotas } from './store/types.js'
+
 /** How the engine batches, waits, pays and gives up. */
 export interface EnginePolicy {
   /** So long openings wait for others to share a transaction with. */
@@ -35,6 +37,8 @@ export interface EnginePolicy {
   /** Orders that are not open yet: of one payer, and of all. */
   readonly maxUnopenedOfPayer: number
   readonly maxUnopened: number
+  /** Openings over time. */
+  readonly quotas: Quotas
   /** After so many failures on chain an opening is refused, and a capture has failed. */
   readonly maxTries: number
   /** So often the chain and the books are looked at. */
@@ -64,6 +68,7 @@ export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
   minBalance: 0n,
   maxUnopenedOfPayer: 100,
   maxUnopened: 10_000,
+  quotas: { windowMs: 3_600_000, openingsPerPayer: 0, openingsPerNode: 0, unpaidPerPayer: 0, unpaidPerNode: 0 },
   maxTries: 3,
   pollMs: 250,
   restMs: 1_000,

@@ -1,4 +1,5 @@
 import type { Address, Hex, Order, Settlement, Terms } from '@opg/protocol'
+import type { ReachedQuota } from './store/types.js'
 
 /** An order whose authorization was verified: what it takes to open it. */
 export interface Opening {
@@ -88,6 +89,8 @@ export type LockOutcome =
   | { readonly status: 'pending' }
   /** Too much is under way, of this payer or at all. */
   | { readonly status: 'limited'; readonly reason: 'payer' | 'all' | 'balance' }
+  /** Too many openings over time, of this payer or node. */
+  | { readonly status: 'limited'; readonly reason: 'quota'; readonly quota: ReachedQuota }
 
 export type CaptureOutcome =
   | { readonly status: 'queued' }

@@ -6,6 +6,8 @@ import type { Health } from './health.js'
 export interface Metrics {
   /** `outcome`: `valid`, `settled`, or why not. */
   answered(operation: 'verify' | 'settle', outcome: string, seconds: number): void
+  /** An opening was refused by a limit of this name. */
+  limited(limit: string): void
   /** Prometheus's text, with what the engine says now. */
   text(health: Health): Promise<string>
   readonly contentType: string
@@ -39,6 +41,12 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers: [registry],
   })
+  const limited = new Counter({
+    name: 'opg_facilitator_limited_total',
+    help: 'Openings that a limit refused, by the name of its setting.',
+    labelNames: ['limit'],
+    registers: [registry],
+  })
   const up = new Gauge({
     name: 'opg_facilitator_up',
     help: '1 where chain and database answer and gas money is left, else 0.',
@@ -51,6 +59,9 @@ export function createMetrics(): Metrics {
     answered: (operation, outcome, seconds) => {
       answers.inc({ operation, outcome })
       durations.observe({ operation }, seconds)
+    },
+    limited: (limit) => {
+      limited.inc({ limit })
     },
     text: async ({ isHealthy, engine }) => {
       up.set(isHealthy ? 1 : 0)

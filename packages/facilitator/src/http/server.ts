@@ -85,6 +85,7 @@ export function createFacilitatorServer(options: FacilitatorServerOptions): Fast
     const { paymentPayload, paymentRequirements } = bodyOf(request.body)
     const startedMs = clock()
     const answer = await service.settle(paymentPayload, paymentRequirements)
+    if (answer.extra !== undefined && 'limit' in answer.extra) metrics.limited(answer.extra.limit.name)
     metrics.answered('settle', answer.errorReason ?? 'settled', (clock() - startedMs) / 1000)
     return send(reply, 200, answer)
   })

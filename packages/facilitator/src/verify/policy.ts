@@ -1,4 +1,12 @@
-import { MAX_FACILITATOR_BPS, ZERO_ADDRESS, type Address, type Hex, type Terms } from '@opg/protocol'
+import {
+  MAX_FACILITATOR_BPS,
+  ZERO_ADDRESS,
+  formatOpg,
+  type Address,
+  type Hex,
+  type Order,
+  type Terms,
+} from '@opg/protocol'
 import { invalid, type Invalid } from './reasons.js'
 
 /** Which offers a facilitator serves. */
@@ -11,6 +19,8 @@ export interface OfferPolicy {
   readonly nodes?: ReadonlySet<Address> | undefined
   /** `termsHash` of the terms that are served; undefined serves all. */
   readonly terms?: ReadonlySet<Hex> | undefined
+  /** The least that an order may hold, in base units; undefined takes any. */
+  readonly minAmount?: bigint | undefined
   /** So many seconds must be left of a payer's signed deadline: an opening takes time to be mined. */
   readonly deadlineMarginSeconds: number
   /** Whether first approvals (EIP-2612) are paid for. */
@@ -51,4 +61,14 @@ export function refusalByPolicy(
     return invalid('offer_not_served', `Terms ${termsHash} are not on this facilitator's list.`)
   }
   return undefined
+}
+
+/** Why an order is too small to be opened here, if it is. */
+export function refusalByAmount({ minAmount = 0n }: OfferPolicy, { amount, payer }: Order): Invalid | undefined {
+  if (amount >= minAmount) return undefined
+  return invalid(
+    'amount_too_small',
+    `The order holds ${formatOpg(amount)} OPG, and this facilitator opens none below ${formatOpg(minAmount)}. Ask for more, or lock more.`,
+    payer,
+  )
 }

@@ -41,6 +41,7 @@ export const REASONS = [
   'order_expired',
   'capture_conflict',
   'over_limit',
+  'amount_too_small',
   'lock_pending',
   'lock_refused',
   'unavailable',
@@ -55,6 +56,17 @@ export interface Invalid {
   /** One or two sentences: what was expected, what was found, what to do next. */
   readonly message: string
   readonly payer?: Address | undefined
+  /** With `over_limit`: which. */
+  readonly limit?: ReachedLimit | undefined
+}
+
+/** A limit of the operator's that one more opening would exceed; named as its setting is. */
+export interface ReachedLimit {
+  readonly name: string
+  readonly limit?: number
+  readonly found?: number
+  /** Whole seconds until there is room, at the latest. */
+  readonly retryAfterSeconds?: number
 }
 
 export function invalid(reason: Reason, message: string, payer?: Address): Invalid {

@@ -7,7 +7,7 @@ import type { ChainReader, PayerState } from './chainReader.js'
 import type { Deployed } from './deployed.js'
 import { createOfferReader, type ReadOffer } from './offers.js'
 import type { Payment } from './payment.js'
-import type { OfferPolicy } from './policy.js'
+import { refusalByAmount, type OfferPolicy } from './policy.js'
 import { invalid, type Invalid } from './reasons.js'
 import { sameJson } from './sameJson.js'
 import { readUptoPayment, refusalByUptoTime } from './uptoPayment.js'
@@ -85,10 +85,10 @@ export function createVerifier({ deployed, policy, reader, clock }: VerifierOpti
             ? readUptoPayment(payment.payload, offer, deployed)
             : readSessionPayment(payment.payload, offer, deployed)
         if (candidate.status === 'invalid') return candidate
-        if (offer.refusal !== undefined && !toCapture) {
-          return { ...offer.refusal, payer: candidate.opening.order.payer }
-        }
-        return { ...candidate, offer }
+        const { order } = candidate.opening
+        if (toCapture) return { ...candidate, offer }
+        if (offer.refusal !== undefined) return { ...offer.refusal, payer: order.payer }
+        return refusalByAmount(policy, order) ?? { ...candidate, offer }
       }),
     judge: async (read, { extensions }) => {
       const context = { nowSeconds: Math.floor(clock() / 1000), marginSeconds: policy.deadlineMarginSeconds }

@@ -66,8 +66,11 @@ export async function readEntry(sql: Statements, id: string): Promise<Entry> {
   return entry
 }
 
-export async function bookEntry(sql: Statements, input: EntryBooking & { readonly nowMs: number }): Promise<void> {
-  const { id, block, readings, maxTries, nowMs } = input
+export async function bookEntry(
+  sql: Statements,
+  input: EntryBooking & { readonly paidFee: bigint; readonly nowMs: number },
+): Promise<void> {
+  const { id, block, readings, maxTries, paidFee, nowMs } = input
   const booked = await sql.run(
     `UPDATE entries SET state = ?, block_number = ?, block_hash = ? WHERE id = ? AND state = 'pending'`,
     [block === undefined ? 'superseded' : 'mined', block?.number ?? null, block?.hash ?? null, id],
@@ -82,7 +85,7 @@ export async function bookEntry(sql: Statements, input: EntryBooking & { readonl
     ])
     const hasFailed = reading.chain === 'none' || (reading.chain === 'open' && kind !== 'open')
     if (hasFailed && block !== undefined) await countFailure(sql, { reading, kind, maxTries, nowMs })
-    await bookReading(sql, reading)
+    await bookReading(sql, { reading, paidFee })
   }
 }
 
@@ -107,12 +110,15 @@ async function countFailure(
 }
 
 /** What the chain says of an order is the truth, whatever the books say. */
-export async function bookReading(sql: Statements, reading: Reading): Promise<void> {
+export async function bookReading(
+  sql: Statements,
+  { reading, paidFee }: { readonly reading: Reading; readonly paidFee: bigint },
+): Promise<void> {
   const { orderId, chain, block, transaction = null } = reading
   if (chain === 'none') {
     await sql.run(
       `UPDATE orders SET chain = 'none', opened_tx = NULL, opened_block = NULL, closed_tx = NULL, captured = NULL,
-         ended = 0, seen_block = NULL, seen_hash = NULL
+         paid = 0, ended = 0, seen_block = NULL, seen_hash = NULL
        WHERE order_id = ?`,
       [orderId],
     )
@@ -128,13 +134,20 @@ export async function bookReading(sql: Statements, reading: Reading): Promise<vo
   if (chain === 'closed') {
     const captured = await capturedOf(sql, reading)
     await sql.run(
-      `UPDATE orders SET chain = 'closed', closed_tx = ?, captured = ?, ended = 1, seen_block = ?, seen_hash = ?
+      `UPDATE orders SET chain = 'closed', closed_tx = ?, captured = ?, paid = ?, ended = 1, seen_block = ?, seen_hash = ?
        WHERE order_id = ? AND chain = 'open'`,
-      [transaction, captured?.toString() ?? null, block.number, block.hash, orderId],
+      [
+        transaction,
+        captured?.toString() ?? null,
+        captured !== undefined && captured >= paidFee ? 1 : 0,
+        block.number,
+        block.hash,
+        orderId,
+      ],
     )
   } else {
     await sql.run(
-      `UPDATE orders SET chain = 'open', closed_tx = NULL, captured = NULL, ended = 0, seen_block = ?, seen_hash = ?
+      `UPDATE orders SET chain = 'open', closed_tx = NULL, captured = NULL, paid = 0, ended = 0, seen_block = ?, seen_hash = ?
        WHERE order_id = ? AND chain = 'closed'`,
       [block.number, block.hash, orderId],
     )

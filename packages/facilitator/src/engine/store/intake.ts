@@ -1,6 +1,7 @@
 import { integer } from '@opg/operator'
 import { canonicalJson, toWire, type Settlement } from '@opg/protocol'
 import type { Capture, CaptureOutcome } from '../types.js'
+import { reachedQuota } from './quotas.js'
 import { captureText, openingText, readOrder } from './rows.js'
 import type { Statements } from './sql.js'
 import type { EngineStore, Limits, StoredOrder } from './types.js'
@@ -20,6 +21,8 @@ export async function enqueueRow(
   if (known !== undefined) return known.attempt === attempt ? { status: 'known', order: known } : { status: 'used' }
   const limit = await reached(sql, { payer: order.payer, limits })
   if (limit !== undefined) return { status: 'limited', reason: limit }
+  const quota = await reachedQuota(sql, { payer: order.payer, node: terms.node, quotas: limits.quotas, nowMs })
+  if (quota !== undefined) return { status: 'limited', reason: 'quota', quota }
   await sql.run(
     `INSERT INTO orders
        (order_id, payer, node, claim_by, batch_key, opening, attempt, queued_at_ms, retry_at_ms)

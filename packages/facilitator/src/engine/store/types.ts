@@ -71,6 +71,26 @@ export interface Limits {
   /** Orders that are not open yet. */
   readonly maxUnopened: number
   readonly maxUnopenedOfPayer: number
+  readonly quotas: Quotas
+}
+
+/** How many openings there may be in a window that ends now, whichever instance took them; 0 for no limit. */
+export interface Quotas {
+  readonly windowMs: number
+  readonly openingsPerPayer: number
+  readonly openingsPerNode: number
+  /** Openings that have brought no fee worth their gas: open still, released, reclaimed, or captured for less. */
+  readonly unpaidPerPayer: number
+  readonly unpaidPerNode: number
+}
+
+/** A quota that is used up. */
+export interface ReachedQuota {
+  readonly name: Exclude<keyof Quotas, 'windowMs'>
+  readonly limit: number
+  readonly found: number
+  /** Milliseconds since 1970: there is room then at the latest. */
+  readonly freeAtMs: number
 }
 
 export interface Counts {
@@ -95,6 +115,7 @@ export interface EngineStore {
     | { readonly status: 'queued' | 'known'; readonly order: StoredOrder }
     | { readonly status: 'used' }
     | { readonly status: 'limited'; readonly reason: 'payer' | 'all' }
+    | { readonly status: 'limited'; readonly reason: 'quota'; readonly quota: ReachedQuota }
   >
   /** Queues it; or, of nothing and while the opening is not written yet, takes the opening back. */
   enqueueCapture(capture: Capture): Promise<CaptureOutcome>

@@ -24,7 +24,11 @@ export const BLOCK = { number: 7, hash: bytes32(7) }
 export const NOW = { limit: 100, gatheredByMs: Number.MAX_SAFE_INTEGER }
 export const ALL = { limit: 100, queuedByMs: Number.MAX_SAFE_INTEGER, urgentBy: 0 }
 export const CLAIM_BY = 1_900_000_000
-const LIMITS = { maxUnopened: 1_000, maxUnopenedOfPayer: 1_000 }
+export const LIMITS = {
+  maxUnopened: 1_000,
+  maxUnopenedOfPayer: 1_000,
+  quotas: { windowMs: 3_600_000, openingsPerPayer: 0, openingsPerNode: 0, unpaidPerPayer: 0, unpaidPerNode: 0 },
+}
 
 /** Books of one test, as several processes have them, with a clock of their own. */
 export class Books {
@@ -47,7 +51,7 @@ export class Books {
     this.#store = await this.another()
   }
 
-  async another(options: Partial<Pick<EngineStoreOptions, 'identity'>> = {}): Promise<EngineStore> {
+  async another(options: Partial<Pick<EngineStoreOptions, 'identity' | 'paidFee'>> = {}): Promise<EngineStore> {
     const database = this.factory.open()
     try {
       const books = await openEngineStore({
@@ -120,11 +124,14 @@ export function bytes32(n: number): Hex {
   return `0x${n.toString(16).padStart(64, '0')}`
 }
 
-export function opening(n: number, { payer = PAYER }: { readonly payer?: Address } = {}): Opening {
+export function opening(
+  n: number,
+  { payer = PAYER, node = NODE }: { readonly payer?: Address; readonly node?: Address } = {},
+): Opening {
   return {
     orderId: bytes32(n),
     terms: {
-      node: NODE,
+      node,
       facilitator: ZERO_ADDRESS,
       facilitatorBps: 0,
       verifier: NODE,

@@ -2,7 +2,7 @@ import { WrongChainError } from '@opg/operator'
 import type { Address } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import type { EngineStore } from '../../../src/engine/store/types.js'
-import { IDENTITY, PAYER, NODE, bytes32, opening, wish, type BooksFactory, useBooks } from './books.js'
+import { IDENTITY, LIMITS, PAYER, NODE, bytes32, opening, wish, type BooksFactory, useBooks } from './books.js'
 
 /** What comes into the books from outside. */
 export function describeIntake(name: string, create: () => Promise<BooksFactory>): void {
@@ -17,9 +17,9 @@ export function describeIntake(name: string, create: () => Promise<BooksFactory>
         await expect(books().another({ identity })).rejects.toBeInstanceOf(WrongChainError)
       })
 
-      it('refuses books of another version', async () => {
+      it('refuses books of a later version', async () => {
         const database = books().factory.open()
-        await database.write('test', (sql) => sql.run(`UPDATE meta SET value = '2' WHERE name = 'schema version'`))
+        await database.write('test', (sql) => sql.run(`UPDATE meta SET value = '3' WHERE name = 'schema version'`))
         await database.close()
         await expect(books().another()).rejects.toBeInstanceOf(WrongChainError)
       })
@@ -70,7 +70,7 @@ export function describeIntake(name: string, create: () => Promise<BooksFactory>
 
       it('takes as many of a payer, and in all, as the limits allow, under parallel calls of two processes', async () => {
         const other = await books().another()
-        const limits = { maxUnopened: 5, maxUnopenedOfPayer: 3 }
+        const limits = { ...LIMITS, maxUnopened: 5, maxUnopenedOfPayer: 3 }
         const put = (n: number, payer: Address): ReturnType<EngineStore['enqueue']> =>
           (n % 2 === 0 ? books().store : other).enqueue({ ...wish(opening(n, { payer })), limits })
         const ofOne = await Promise.all([1, 2, 3, 4, 5].map((n) => put(n, PAYER)))
@@ -83,7 +83,7 @@ export function describeIntake(name: string, create: () => Promise<BooksFactory>
 
       it('does not count what is open against the limits', async () => {
         await books().openOrder(1)
-        const limits = { maxUnopened: 1, maxUnopenedOfPayer: 1 }
+        const limits = { ...LIMITS, maxUnopened: 1, maxUnopenedOfPayer: 1 }
         expect(await books().store.enqueue({ ...wish(opening(2)), limits })).toMatchObject({ status: 'queued' })
       })
     })
