@@ -4,6 +4,7 @@ import {
   parseSellerStep,
   recoverSigner,
   structDigest,
+  toWire,
   type CaptureStep,
   type LockStep,
   type SellerStep,
@@ -16,6 +17,7 @@ import { networkOf, type Deployed } from './verify/deployed.js'
 import { readPayment, type Payment } from './verify/payment.js'
 import type { OfferPolicy } from './verify/policy.js'
 import { invalid, type Invalid, type ReachedLimit, type Reason } from './verify/reasons.js'
+import { sameJson } from './verify/sameJson.js'
 import { createVerifier, type ReadOrder } from './verify/verifier.js'
 
 export interface FacilitatorOptions {
@@ -83,7 +85,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     }
     const known = await engine.order(orderId)
     if (known !== undefined && known.attempt !== step.attempt) return used(read)
-    const judged = isUnderWay(known) ? read : await verifier.judge(read, payment)
+    const judged = isUnderWay(known, read) ? read : await verifier.judge(read, payment)
     if (judged.status === 'invalid') return judged
 
     const outcome = await engine.lock({ opening: judged.opening, attempt: step.attempt, timeoutMs: lockTimeoutMs })
@@ -239,9 +241,12 @@ function isCaptured({ state, captureFailure }: BookedOrder): boolean {
   return state === 'closed' || (state === 'capturing' && captureFailure === undefined)
 }
 
-/** Whether its opening was judged already: it is in the books for this attempt, and the money may have moved since. */
-function isUnderWay(known: BookedOrder | undefined): boolean {
-  return known !== undefined && known.state !== 'refused'
+/**
+ * Whether this very authorization was judged already: it is in the books for this attempt, and the money may have moved
+ * since. One that was signed otherwise is judged by itself: whoever knows the order need not have its payer's signature.
+ */
+function isUnderWay(known: BookedOrder | undefined, { opening }: ReadOrder): boolean {
+  return known !== undefined && known.state !== 'refused' && sameJson(toWire(known.funding), toWire(opening.funding))
 }
 
 function used({ opening }: ReadOrder): Invalid {

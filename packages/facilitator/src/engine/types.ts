@@ -105,6 +105,8 @@ export interface BookedOrder {
   readonly orderId: Hex
   readonly terms: Terms
   readonly order: Order
+  /** As it was signed. */
+  readonly funding: Funding
   readonly attempt: Hex
   readonly state: 'queued' | 'opening' | 'open' | 'refused' | 'capturing' | 'closed'
   /** Base units that were captured, once it is closed; undefined where others closed it long ago. */
