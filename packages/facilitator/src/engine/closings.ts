@@ -22,6 +22,11 @@ interface Closing {
 
 const READS_AT_ONCE = 20
 const SHRINKS_BY = 4
+/**
+ * Parts of the transactions that may be pending that closings leave free: to openings, and, where others can spoil or
+ * delay them, to captures that nobody can. Payers wait for openings, and closings can come by the thousand at once.
+ */
+const BESIDE = { certain: 1 / 4, others: 1 / 2 }
 /** Balances that a closing adds to: the payer's, and the credits of node, model and facilitator; or the payer's alone. */
 const SLOTS = { capture: 4, reclaim: 1 }
 
@@ -40,7 +45,7 @@ export function createClosings(dependencies: {
     lease: LaneLease,
     { nowMs, chainSeconds }: { readonly nowMs: number; readonly chainSeconds: number },
   ): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while (await hasRoom(BESIDE.certain)) {
       const queuedByMs = nowMs - policy.captureIntervalMs
       const urgentBy = chainSeconds + policy.urgentSeconds
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
@@ -49,8 +54,8 @@ export function createClosings(dependencies: {
       await captureGroup(lease, certain)
       for (const group of others) {
         // Before the chain is asked: nodes by the thousand shall cost neither questions nor the room of others.
-        if ((await outbox.room()) > policy.maxPending / 2) await captureGroup(lease, group)
-        else await store.postpone(lease, { orderIds: group.map(({ orderId }) => orderId), delayMs: policy.restMs })
+        if (await hasRoom(BESIDE.others)) await captureGroup(lease, group)
+        else await rest(lease, group)
       }
     }
   }
@@ -79,7 +84,7 @@ export function createClosings(dependencies: {
   }
 
   async function reclaim(lease: LaneLease, chainSeconds: number): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while (await hasRoom(BESIDE.others)) {
       const claimBy = chainSeconds - policy.reclaimDelaySeconds
       const orders = await store.takeExpired(lease, { limit, claimBy })
       if (orders.length === 0) return
@@ -91,12 +96,14 @@ export function createClosings(dependencies: {
       for (const [place, { orderId, refused }] of orders.entries()) {
         if (readings[place]?.chain === 'none' && refused !== undefined) await store.end(lease, orderId)
       }
-      const closings = await inTurn(open, (order) => reclaimable(lease, order))
+      const reclaims = (await inTurn(open, (order) => reclaimable(lease, order))).flat()
       // Anybody may reclaim an order first, and make all that share its transaction fail: they share it with fewer then.
-      for (const group of groupBy(closings.flat(), ({ order }) => String(order.tries))) {
-        const size = Math.max(1, Math.floor(limit / SHRINKS_BY ** group[0].order.tries))
+      for (const group of groupBy(reclaims, ({ order }) => String(order.tries))) {
+        const size = Math.max(1, Math.floor(limit / SHRINKS_BY ** (1 + group[0].order.tries)))
         for (let at = 0; at < group.length; at += size) {
-          await sendSome(lease, { kind: 'reclaim', closings: group.slice(at, at + size) })
+          const closings = group.slice(at, at + size)
+          if (await hasRoom(BESIDE.others)) await sendSome(lease, { kind: 'reclaim', closings })
+          else await rest(lease, closings.map(orderOf))
         }
       }
     }
@@ -133,7 +140,20 @@ export function createClosings(dependencies: {
     }
   }
 
+  /** Whether more than this part of the transactions that may be pending are free. */
+  async function hasRoom(part: number): Promise<boolean> {
+    return (await outbox.room()) > policy.maxPending * part
+  }
+
+  function rest(lease: LaneLease, orders: readonly StoredOrder[]): Promise<void> {
+    return store.postpone(lease, { orderIds: orders.map(({ orderId }) => orderId), delayMs: policy.restMs })
+  }
+
   return { capture, reclaim }
+}
+
+function orderOf({ order }: Closing): StoredOrder {
+  return order
 }
 
 /** In the order of `items`, a few at once. */

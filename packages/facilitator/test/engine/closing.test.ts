@@ -211,6 +211,40 @@ describe('closing', () => {
       expect((await world.sent()) - sent).toBe(2)
     })
 
+    it('a stranger reclaims one first: those in other transactions are reclaimed in that block', async () => {
+      await again({ maxClosings: 8 })
+      const openings = await locked(4, { claimIn: 1_000 })
+      const [stolen] = openings
+      if (stolen === undefined) throw new TypeError('not locked')
+      await world.devnet.setAutomine(false)
+      await world.devnet.increaseTime(1_100)
+      await world.devnet.mine()
+      await eventually(async () => (await running.engine.status()).pendingTransactions === 2)
+      const fees = { maxFeePerGas: 900n * 10n ** 9n, maxPriorityFeePerGas: 90n * 10n ** 9n, gasLimit: 200_000n }
+      const escrow = world.devnet.contracts.escrow.connect(world.devnet.wallets[8])
+      await escrow.reclaim(stolen.terms, stolen.order, fees)
+      await world.devnet.mine()
+      const states = await Promise.all(openings.map(({ orderId }) => world.chainOrder(orderId)))
+      expect(states.filter((state) => state === 'closed')).toHaveLength(3)
+    })
+
+    it('a stranger lets many orders end at once: new ones are opened in the next block all the same', async () => {
+      await again({ maxClosings: 4, maxPending: 4 })
+      await locked(24, { claimIn: 1_000 })
+      await world.devnet.setAutomine(false)
+      await world.devnet.increaseTime(1_100)
+      await world.devnet.mine()
+      await eventually(async () => (await running.engine.status()).pendingTransactions >= 2)
+      await sleep(300)
+      const late = await world.opening()
+      const waiting = lock(running.engine, late)
+      await sleep(300)
+      await world.devnet.mine()
+      expect(await world.chainOrder(late.orderId)).toBe('open')
+      await world.devnet.setAutomine(true)
+      expect(await waiting).toMatchObject({ status: 'locked' })
+    })
+
     it('a capture that comes too late does not keep the money from its payer', async () => {
       const [opening] = await locked(1, { claimIn: 1_000 })
       if (opening === undefined) throw new TypeError('not locked')
