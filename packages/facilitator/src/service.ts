@@ -152,6 +152,12 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           `Another capture of order ${orderId} was taken before: that one counts.`,
           payer,
         )
+      case 'exhausted':
+        return invalid(
+          'capture_failed',
+          `Captures of order ${orderId} failed on chain too often, and no more are sent. Settle it yourself before ${String(order.claimBy)}.`,
+          payer,
+        )
       case 'unknown':
         return unknownOrder(read)
     }

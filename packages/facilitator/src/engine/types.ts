@@ -62,7 +62,7 @@ export interface Engine {
   lock(input: { readonly opening: Opening; readonly attempt: Hex; readonly timeoutMs: number }): Promise<LockOutcome>
   /**
    * Queues a capture of a known order. It goes to the chain after the order's opening, together with others. One that the
-   * chain did not take may be queued anew, also with other evidence.
+   * chain did not take may be queued anew, also with other evidence, until transactions for it have failed too often.
    */
   capture(capture: Capture): Promise<CaptureOutcome>
   /** What is known of an order, or undefined. */
@@ -98,6 +98,8 @@ export type CaptureOutcome =
   | { readonly status: 'done'; readonly transaction: Hex | undefined }
   /** Another capture of this order was queued before, and that one counts; or it ended otherwise. */
   | { readonly status: 'conflict' }
+  /** Its captures failed on chain too often: none is sent any more, and whoever has evidence may settle by himself. */
+  | { readonly status: 'exhausted' }
   /** Nothing was locked here that could be captured. */
   | { readonly status: 'unknown' }
 

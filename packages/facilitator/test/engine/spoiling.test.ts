@@ -8,7 +8,7 @@ import { EngineWorld, type RunningEngine, eventually, lock, sleep } from './supp
 
 const GWEI = 10n ** 9n
 /** Moods of the hostile verifier; 0 and 1 are the hostile wallet's too. */
-const MOODS = { refuses: 1, burnsGas: 8 }
+const MOODS = { accepts: 0, refuses: 1, burnsGas: 8 }
 /** Pays to be mined before all others, and does not wait. */
 const FIRST: TransactionRequest = {
   maxFeePerGas: 900n * GWEI,
@@ -143,6 +143,28 @@ describe('captures that somebody spoils', () => {
     await world.devnet.mine()
     expect(await world.settledFees(good.orderId)).toEqual([3n])
     expect(await world.settledFees(hostile.orderId)).toEqual([])
+  })
+
+  it('a node lets its capture fail in the block and sends it again, to spend gas: three times, and no more', async () => {
+    await again({ policy: { captureIntervalMs: 50, maxTries: 3 } })
+    const hostile = await world.opening({ terms: { verifier } })
+    await lock(running.engine, hostile)
+    const before = await world.sent()
+    const capture = world.capture(hostile, 3n)
+    for (let failures = 1; failures <= 3; failures++) {
+      await setMood(verifier, MOODS.accepts)
+      await world.devnet.setAutomine(false)
+      expect(await running.engine.capture(capture)).toEqual({ status: 'queued' })
+      await eventually(async () => (await pooled(world)).length === 1)
+      await setMood(verifier, MOODS.refuses, FIRST)
+      await world.devnet.setAutomine(true)
+      await world.devnet.mine()
+      await eventually(async () => (await running.engine.order(hostile.orderId))?.captureFailure !== undefined)
+    }
+    await setMood(verifier, MOODS.accepts)
+    expect(await running.engine.capture(capture)).toEqual({ status: 'exhausted' })
+    expect((await world.sent()) - before).toBe(3)
+    expect(await world.chainOrder(hostile.orderId)).toBe('open')
   })
 
   it('many hostile nodes queue first: an honest capture and an opening find room beside them', async () => {

@@ -6,6 +6,9 @@ import type { BlockId, EngineStore, Entry, EntryKind, LaneLease, Reading } from 
 
 /** Transactions and what became of them. All functions here run inside a transaction of their caller. */
 
+/** Why a capture has failed that cost gas too often: no other follows. */
+export const CAPTURE_FAILED = 'CaptureFailed'
+
 type NewEntry = Parameters<EngineStore['recordEntry']>[1]
 type EntryBooking = Parameters<EngineStore['book']>[1]
 
@@ -105,7 +108,7 @@ async function countFailure(
   if (order === undefined || order.tries < maxTries) return
   if (kind === 'open') await sql.run(`UPDATE orders SET refused = 'OpeningFailed' WHERE order_id = ?`, [orderId])
   if (kind === 'capture') {
-    await sql.run(`UPDATE orders SET capture_failure = 'CaptureFailed' WHERE order_id = ?`, [orderId])
+    await sql.run('UPDATE orders SET capture_failure = ? WHERE order_id = ?', [CAPTURE_FAILED, orderId])
   }
 }
 

@@ -2,6 +2,7 @@ import { integer } from '@opg/operator'
 import { canonicalJson, toWire, type Settlement } from '@opg/protocol'
 import type { Capture, CaptureOutcome } from '../types.js'
 import { reachedQuota } from './quotas.js'
+import { CAPTURE_FAILED } from './booking.js'
 import { captureText, openingText, readOrder } from './rows.js'
 import type { Statements } from './sql.js'
 import type { EngineStore, Limits, StoredOrder } from './types.js'
@@ -86,9 +87,10 @@ export async function enqueueCaptureRow(
   }
   // It ended otherwise.
   if (order.chain === 'closed') return { status: 'conflict' }
+  if (order.captureFailure === CAPTURE_FAILED) return { status: 'exhausted' }
+  // What failed on chain is counted on: else its node could have it fail, and send it anew, at our cost without end.
   await sql.run(
-    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ?,
-       tries = CASE WHEN chain = 'open' THEN 0 ELSE tries END
+    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ?
      WHERE order_id = ?`,
     [captureText(capture), nowMs, nowMs, orderId],
   )

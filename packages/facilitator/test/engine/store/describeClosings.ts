@@ -122,6 +122,7 @@ export function describeClosings(name: string, create: () => Promise<BooksFactor
           captureFailure: 'CaptureFailed',
           chain: 'open',
         })
+        expect(await books().store.enqueueCapture(capture(opening(1), 6n))).toEqual({ status: 'exhausted' })
         expect(await books().store.counts()).toMatchObject({ failedCaptures: 1, queuedCaptures: 0, openOrders: 1 })
       })
     })
