@@ -169,7 +169,7 @@ describe('opg-facilitator', () => {
   })
 
   it('as a process: answers the stock client, and ends with 0 on SIGTERM', async () => {
-    const command = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+    const command = fileURLToPath(new URL('../../bin/opg-facilitator.mjs', import.meta.url))
     const child = spawn(process.execPath, [command, 'serve', '--json'], { env: { ...process.env, ...environment } })
     let logged = ''
     child.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))
