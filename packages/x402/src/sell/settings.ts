@@ -1,4 +1,4 @@
-import { InvalidInputError, type Address } from '@opg/protocol'
+import { InvalidInputError, parseDeployment, type Address } from '@opg/protocol'
 import type { Price } from '@x402/core/types'
 import type { Signer } from 'ethers'
 import { readPrice } from '../price.js'
@@ -12,7 +12,7 @@ import type { EscrowUptoOptions } from './escrowUpto.js'
  * @throws {SellerSettingError}
  */
 export function checkSettings(options: EscrowUptoOptions): void {
-  const { signer, rpc, facilitator, direct, confirmations, limits = {} } = options
+  const { signer, rpc, facilitator, deployment, outbox, direct, confirmations, limits = {} } = options
   need('signer', signer, { expected: 'an ethers wallet, or what has getAddress and signTypedData', isRight: isSigner })
   need('rpc', rpc, {
     expected: 'an http(s) URL, or a JsonRpcProvider of ethers',
@@ -22,6 +22,13 @@ export function checkSettings(options: EscrowUptoOptions): void {
     expected: 'an http(s) URL, or a FacilitatorClient of x402',
     isRight: (value) => isHttpUrl(value) || has(value, 'settle', 'verify', 'getSupported'),
   })
+  if (deployment !== undefined) parsed(() => parseDeployment(deployment, 'deployment'))
+  if (outbox !== undefined) {
+    need('outbox', outbox, {
+      expected: 'fileOutbox(path) or memoryOutbox()',
+      isRight: (value) => has(value, 'load', 'put', 'remove'),
+    })
+  }
   if (direct !== undefined) checkSender('direct.signer', direct.signer)
   if (confirmations !== undefined) {
     need('confirmations', confirmations, {
@@ -50,20 +57,25 @@ export function checkRoute(
   { price, maxTimeoutSeconds }: { readonly price: unknown; readonly maxTimeoutSeconds: number | undefined },
   token: Address,
 ): void {
-  try {
-    readPrice(isPrice(price) ? price : String(price), token)
-  } catch (error) {
-    if (!(error instanceof InvalidInputError)) throw error
-    const { field, found } = error
-    const expected =
-      field === 'price' ? 'an amount of OPG like "0.05 OPG", above 0 and never in dollars' : error.expected
-    throw new SellerSettingError(field, { expected, found })
-  }
+  parsed(() => readPrice(isPrice(price) ? price : String(price), token), {
+    price: 'an amount of OPG like "0.05 OPG", above 0 and never in dollars',
+  })
   if (maxTimeoutSeconds === undefined) return
   need('maxTimeoutSeconds', maxTimeoutSeconds, {
     expected: 'a whole number of seconds, 1 or more',
     isRight: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
   })
+}
+
+/** @param expectations by field, where they are plainer than the reader's own */
+function parsed(read: () => unknown, expectations: Readonly<Record<string, string>> = {}): void {
+  try {
+    read()
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error
+    const { field, expected, found } = error
+    throw new SellerSettingError(field, { expected: expectations[field] ?? expected, found })
+  }
 }
 
 function need(

@@ -60,4 +60,15 @@ describe('what a seller has earned', () => {
     const seller = await world.seller()
     expect(await errorOf(seller.claim())).toMatchObject({ code: 'SELLER_SETTING_INVALID', setting: 'sender' })
   })
+
+  it('is not claimed by somebody without gas, who is named', async () => {
+    const { url, seller } = await openShop(world)
+    expect((await world.payFetch(url, POST)).status).toBe(200)
+    await world.untilAllClosed()
+    const poor = Wallet.createRandom()
+    const error = await errorOf(seller.claim(poor))
+    expect(error).toMatchObject({ code: 'SELLER_SETTING_INVALID', setting: 'sender' })
+    expect(String(error)).toContain(poor.address)
+    expect(await seller.claim(world.devnet.wallets[6])).toBeGreaterThan(0n)
+  })
 })

@@ -26,6 +26,10 @@ describe('settings of a seller', () => {
     ['facilitator', 'nonsense', '"nonsense"'],
     ['facilitator', 'ftp://127.0.0.1', '"ftp://127.0.0.1"'],
     ['facilitator', null, 'null'],
+    ['outbox', 'outbox.jsonl', '"outbox.jsonl"'],
+    ['deployment', 'deployments/31337.json', '"deployments/31337.json"'],
+    ['claimWindow', 'an hour', 'an hour'],
+    ['claimWindow', 119, '119'],
     ['confirmations', 0, '0'],
     ['confirmations', NaN, 'NaN'],
   ])('are refused at the start: %s as %j', async (setting, value, found) => {
@@ -41,6 +45,8 @@ describe('settings of a seller', () => {
     expect(direct).toMatchObject({ setting: 'direct.signer' })
     const limits = await errorOf(world.seller(wrong({ limits: { captureWaitMs: 'soon' } })))
     expect(limits).toMatchObject({ setting: 'limits.captureWaitMs' })
+    const { escrow: _, ...rest } = world.devnet.deployment
+    expect(await errorOf(world.seller(wrong({ deployment: rest })))).toMatchObject({ setting: 'deployment.escrow' })
   })
 
   it('name the option where no deployment is recorded for the chain, and where its manifest is', async () => {
