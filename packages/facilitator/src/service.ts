@@ -9,7 +9,7 @@ import {
   type SellerStep,
   type SettledExtra,
 } from '@opg/protocol'
-import type { BookedOrder, Engine } from './engine/types.js'
+import type { BookedOrder, Engine, Funding } from './engine/types.js'
 import type { ChainReader } from './verify/chainReader.js'
 import { networkOf, type Deployed } from './verify/deployed.js'
 import { readPayment, type Payment } from './verify/payment.js'
@@ -82,7 +82,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
     }
     const known = await engine.order(orderId)
     if (known !== undefined && known.attempt !== step.attempt) return used(read)
-    const judged = isUnderWay(known) ? read : await verifier.judge(read, payment)
+    const judged = isUnderWay(known, read) ? read : await verifier.judge(read, payment)
     if (judged.status === 'invalid') return judged
 
     const outcome = await engine.lock({ opening: judged.opening, attempt: step.attempt, timeoutMs: lockTimeoutMs })
@@ -235,6 +235,8 @@ function readStep({ step }: Payment): SellerStep | UnreadStep {
 const LIMITED = {
   payer: 'Too many orders of this payer are on their way.',
   all: 'Too many orders are on their way.',
+  'unpaid-payer': 'Too many orders of this payer within an hour have paid no fee yet.',
+  'unpaid-node': 'Too many orders of this node within an hour ended without a fee.',
   balance: 'The facilitator is short of gas money.',
 } as const
 
@@ -243,9 +245,16 @@ function isCaptured({ state, captureFailure }: BookedOrder): boolean {
   return state === 'closed' || (state === 'capturing' && captureFailure === undefined)
 }
 
-/** Whether its opening was judged already: it is in the books for this attempt, and the money may have moved since. */
-function isUnderWay(known: BookedOrder | undefined): boolean {
-  return known !== undefined && known.state !== 'refused'
+/**
+ * Whether this very payment was judged already: it is in the books for this attempt, and the money may have moved since.
+ * Another signature under the same order is another payment.
+ */
+function isUnderWay(known: BookedOrder | undefined, { opening }: ReadOrder): boolean {
+  return known !== undefined && known.state !== 'refused' && isSameFunding(known.funding, opening.funding)
+}
+
+function isSameFunding(a: Funding, b: Funding): boolean {
+  return a.kind === b.kind && a.deadline === b.deadline && a.signature.toLowerCase() === b.signature.toLowerCase()
 }
 
 function used({ opening }: ReadOrder): Invalid {

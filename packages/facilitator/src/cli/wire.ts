@@ -106,9 +106,10 @@ export async function wireFacilitator(input: {
 }
 
 function enginePolicyOf(settings: Settings): NonNullable<Parameters<typeof createEngine>[0]['policy']> {
-  const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened } =
-    settings
-  return { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened }
+  const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance } = settings
+  const { maxUnopenedOfPayer, maxUnopened, maxUnpaidOfPayer, maxUnpaidOfNode, leastFee } = settings
+  const limits = { maxUnopenedOfPayer, maxUnopened, maxUnpaidOfPayer, maxUnpaidOfNode, leastFee }
+  return { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, ...limits }
 }
 
 function offerPolicyOf(settings: Settings, facilitator: Address): OfferPolicy {

@@ -8,6 +8,10 @@ const wei = z
   .string({ error: 'wei as decimal digits in a text' })
   .regex(/^(0|[1-9][0-9]{0,30})$/, { error: 'wei as decimal digits in a text' })
   .transform(BigInt)
+const baseUnits = z
+  .string({ error: 'base units as decimal digits in a text' })
+  .regex(/^(0|[1-9][0-9]{0,28})$/, { error: 'base units as decimal digits in a text' })
+  .transform(BigInt)
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')], {
   error: 'true or false',
 })
@@ -137,6 +141,21 @@ export const SETTINGS = {
     variable: 'OPG_FACILITATOR_MAX_UNOPENED',
     schema: wholeNumber(1, 10_000_000).default(10_000),
     help: 'Most orders that may be on their way at once. Default: 10000.',
+  },
+  maxUnpaidOfPayer: {
+    variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_PAYER',
+    schema: wholeNumber(1, 1_000_000).default(300),
+    help: 'Most orders of one payer within an hour that have earned less than leastFee yet. Default: 300.',
+  },
+  maxUnpaidOfNode: {
+    variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_NODE',
+    schema: wholeNumber(1, 1_000_000).default(10_000),
+    help: 'Most orders of one node within an hour that ended with less than leastFee. Default: 10000.',
+  },
+  leastFee: {
+    variable: 'OPG_FACILITATOR_LEAST_FEE',
+    schema: baseUnits.default(1n),
+    help: 'Base units: an order that earns its node less counts as unpaid. Default: 1.',
   },
   maxPendingSeconds: {
     variable: 'OPG_FACILITATOR_MAX_PENDING_SECONDS',

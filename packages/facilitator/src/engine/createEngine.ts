@@ -133,8 +133,8 @@ function lockOutcomeOf(order: StoredOrder): LockOutcome {
 
 function bookedOrder(stored: StoredOrder): BookedOrder {
   const { orderId, opening, attempt, captured, captureFailure } = stored
-  const { terms, order } = opening
-  return { orderId, terms, order, attempt, state: stateOf(stored), captured, captureFailure }
+  const { terms, order, funding } = opening
+  return { orderId, terms, order, attempt, funding, state: stateOf(stored), captured, captureFailure }
 }
 
 function stateOf(order: StoredOrder): BookedOrder['state'] {

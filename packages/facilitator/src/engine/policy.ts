@@ -35,6 +35,11 @@ export interface EnginePolicy {
   /** Orders that are not open yet: of one payer, and of all. */
   readonly maxUnopenedOfPayer: number
   readonly maxUnopened: number
+  /** Orders of one hour that earned less than `leastFee`: of one payer, those that run included; of one node, those that are over. */
+  readonly maxUnpaidOfPayer: number
+  readonly maxUnpaidOfNode: number
+  /** Base units. */
+  readonly leastFee: bigint
   /** After so many failures on chain an opening is refused, and a capture has failed. */
   readonly maxTries: number
   /** So often the chain and the books are looked at. */
@@ -64,6 +69,9 @@ export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
   minBalance: 0n,
   maxUnopenedOfPayer: 100,
   maxUnopened: 10_000,
+  maxUnpaidOfPayer: 300,
+  maxUnpaidOfNode: 10_000,
+  leastFee: 1n,
   maxTries: 3,
   pollMs: 250,
   restMs: 1_000,

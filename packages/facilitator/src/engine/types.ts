@@ -1,4 +1,5 @@
 import type { Address, Hex, Order, Settlement, Terms } from '@opg/protocol'
+import type { LimitReached } from './store/types.js'
 
 /** An order whose authorization was verified: what it takes to open it. */
 export interface Opening {
@@ -87,7 +88,7 @@ export type LockOutcome =
   /** Not confirmed in time. It may land yet: serve nothing, and capture with a fee of zero to give it back. */
   | { readonly status: 'pending' }
   /** Too much is under way, of this payer or at all. */
-  | { readonly status: 'limited'; readonly reason: 'payer' | 'all' | 'balance' }
+  | { readonly status: 'limited'; readonly reason: LimitReached | 'balance' }
 
 export type CaptureOutcome =
   | { readonly status: 'queued' }
@@ -103,6 +104,8 @@ export interface BookedOrder {
   readonly terms: Terms
   readonly order: Order
   readonly attempt: Hex
+  /** What it is opened by. */
+  readonly funding: Funding
   readonly state: 'queued' | 'opening' | 'open' | 'refused' | 'capturing' | 'closed'
   /** Base units that were captured, once it is closed; undefined where others closed it long ago. */
   readonly captured: bigint | undefined

@@ -137,7 +137,7 @@ export class PaymentUncertainError extends Error {
 
   constructor(input: { readonly host: string; readonly attempts: number; readonly cause: unknown }) {
     super(
-      `${input.host} gave no answer to a paid request in ${input.attempts.toString()} attempts: ${reasonOf(input.cause)}. It may have been charged, once. A new call pays anew.`,
+      `${input.host} gave no answer to a paid request in ${input.attempts.toString()} attempts: ${reasonOf(input.cause)}. It may have been charged, once. The same call, made again within ten minutes, sends the same payment again.`,
       { cause: input.cause },
     )
     this.name = 'PaymentUncertainError'
@@ -163,6 +163,16 @@ export class AnswerRefusedError extends Error {
     )
     this.name = 'AnswerRefusedError'
     this.field = input.field
+  }
+}
+
+/** `close` was called before. */
+export class ClosedError extends Error {
+  readonly code = 'CLOSED'
+
+  constructor() {
+    super('This paying fetch was closed, and with it its books. Reclaim before closing, or make another payFetch.')
+    this.name = 'ClosedError'
   }
 }
 

@@ -3,6 +3,7 @@ export type { Closing } from './closing.js'
 export {
   AnswerRefusedError,
   FundsMissingError,
+  ClosedError,
   HostBlockedError,
   OfferRefusedError,
   OrderNotOpenedError,

@@ -4,10 +4,11 @@ import type { PaymentRequired, PaymentRequirements } from '@x402/core/types'
 import type { Signer } from 'ethers'
 import { type AccountOptions, openAccount } from './account.js'
 import type { Closing } from './closing.js'
-import { OfferRefusedError, PaymentRefusedError } from './errors.js'
+import { ClosedError, OfferRefusedError, PaymentRefusedError, PaymentUncertainError } from './errors.js'
 import { type RequestContext, contextOf, withContext } from './requestContext.js'
 import { uptoScheme, workOrderScheme } from './schemes.js'
 import { type Paid, sendPaid } from './sendPaid.js'
+import { type Sent, Unanswered, callKey } from './unanswered.js'
 
 export interface PayFetchOptions extends AccountOptions {
   /** What pays and gets paid answers; `globalThis.fetch` if absent. */
@@ -27,7 +28,7 @@ export interface PayingFetch {
   spentToday(): Promise<bigint>
   /** Returns to the payer what expired orders still hold, also those of processes that ended. Costs gas. */
   reclaim(): Promise<Closing[]>
-  /** Asks sellers to close this process's orders, so that their rests come back now, and ends. */
+  /** Asks sellers to close this process's orders, so that their rests come back now, and ends: nothing can be asked of it afterwards. */
   close(): Promise<Closing[]>
 }
 
@@ -42,6 +43,7 @@ const PAYMENT_HEADERS = ['payment-signature', 'x-payment']
  *
  * Besides what `fetch` throws: {@link SpendLimitError}, {@link OfferRefusedError}, {@link FundsMissingError},
  * {@link PaymentRefusedError}, {@link PaymentUncertainError}, {@link AnswerRefusedError}, {@link HostBlockedError},
+ * {@link ClosedError},
  * `FraudFoundError`, `ReceiptInvalidError` and `ChainUnavailableError` of `@opg/payer`.
  *
  * @throws {InvalidInputError} if an option is not what it must be
@@ -49,12 +51,15 @@ const PAYMENT_HEADERS = ['payment-signature', 'x-payment']
 export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch {
   const { fetch = globalThis.fetch, attempts = 4, backoffMs = 250, maxAnswerBytes = 2 ** 24 } = options
   const account = openAccount(signer, options)
+  const unanswered = new Unanswered(options.clock ?? Date.now)
+  let isClosed = false
   const client = new x402Client()
   client.setSpendControls(false) // the limits of this package are asked instead: they last
   client.register('eip155:*', workOrderScheme(account.purse)).register('eip155:*', uptoScheme(account.purse))
   const http = new x402HTTPClient(client)
 
   async function call(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    refuseClosed()
     const request = new Request(input, init)
     if (PAYMENT_HEADERS.some((name) => request.headers.has(name))) {
       const expected = 'absent: payFetch writes it'
@@ -62,6 +67,11 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
     }
     const context = await contextOf(request.clone())
     await account.refuseBlocked(context.host)
+    const sent = unanswered.take(callKey(request, context.body))
+    if (sent !== undefined) {
+      const resumed = await deliver(request, { context, sent })
+      if (resumed.status === 'done') return resumed.response
+    }
     const first = await fetch(request.url, sendable(request, context))
     if (first.status !== 402) return first
     const offered = await offerOf(first, request)
@@ -94,30 +104,66 @@ export function payFetch(signer: Signer, options: PayFetchOptions): PayingFetch 
     request: Request,
     { context, offered }: { readonly context: RequestContext; readonly offered: PaymentRequired },
   ): Promise<Paid> {
-    const { host } = context
     context.signal.throwIfAborted()
-    const onFailure = async (error: unknown): Promise<void> => {
-      if (error instanceof FraudFoundError) await account.block(host, error.proof.kind)
-    }
+    const sent = await sign(context, offered)
+    return deliver(request, { context, sent })
+  }
+
+  async function sign(context: RequestContext, offered: PaymentRequired): Promise<Sent> {
     try {
       const payload = await withContext(context, () => client.createPaymentPayload(offered))
       const { payment } = context
       if (payment === undefined) throw unsupported(offered.accepts)
-      const headers = http.encodePaymentSignatureHeader(payload)
-      const send = (): Promise<Response> =>
-        fetch(request.url, { ...sendable(request, context, headers), redirect: 'manual' })
-      return await sendPaid(send, { context, payment, attempts, backoffMs, maxAnswerBytes, onFailure })
+      return { headers: http.encodePaymentSignatureHeader(payload), payment }
     } catch (error) {
       context.payment?.end()
+      await blockFor(error, context)
+      throw error
+    }
+  }
+
+  async function deliver(
+    request: Request,
+    { context, sent }: { readonly context: RequestContext; readonly sent: Sent },
+  ): Promise<Paid> {
+    const { headers, payment } = sent
+    const send = (): Promise<Response> =>
+      fetch(request.url, { ...sendable(request, context, headers), redirect: 'manual' })
+    const onFailure = (error: unknown): Promise<void> => blockFor(error, context)
+    try {
+      return await sendPaid(send, { context, payment, attempts, backoffMs, maxAnswerBytes, onFailure })
+    } catch (error) {
+      payment.end()
+      if (error instanceof PaymentUncertainError || context.signal.aborted) {
+        unanswered.keep(callKey(request, context.body), sent)
+      }
       await onFailure(error)
       throw error
     }
   }
 
+  async function blockFor(error: unknown, { host }: RequestContext): Promise<void> {
+    if (error instanceof FraudFoundError) await account.block(host, error.proof.kind)
+  }
+
+  function refuseClosed(): void {
+    if (isClosed) throw new ClosedError()
+  }
+
   return Object.assign(call, {
-    spentToday: () => account.spentToday(),
-    reclaim: () => account.reclaim(),
-    close: () => account.close(fetch),
+    spentToday: async () => {
+      refuseClosed()
+      return account.spentToday()
+    },
+    reclaim: async () => {
+      refuseClosed()
+      return account.reclaim()
+    },
+    close: async () => {
+      refuseClosed()
+      isClosed = true
+      return account.close(fetch)
+    },
   })
 }
 

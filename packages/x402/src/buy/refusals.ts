@@ -42,8 +42,10 @@ function bodyReason(text: string): string | undefined {
     const body = JSON.parse(text) as unknown
     const error: unknown = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined
     if (typeof error === 'string') return error
-    const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-    return typeof code === 'string' ? code : undefined
+    if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+    const { code } = error
+    if (typeof code !== 'string') return undefined
+    return 'message' in error && typeof error.message === 'string' ? `${code}: ${error.message}` : code
   } catch {
     return undefined
   }

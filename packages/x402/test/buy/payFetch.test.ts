@@ -127,6 +127,45 @@ describe('payFetch', () => {
     expect(seller.payments).toHaveLength(1)
   })
 
+  it('sends the same payment again where the same call is made again, as clients do that retry by themselves', async () => {
+    let deaf = true
+    seller.attack = (answer, { response }) => {
+      if (!deaf) return answer
+      response.destroy()
+      return undefined
+    }
+    for (let retry = 0; retry < 3; retry++) {
+      expect(await errorOf(fetch(seller.url, asking('lost')))).toMatchObject({ code: 'PAYMENT_UNCERTAIN' })
+    }
+    deaf = false
+    expect(await (await fetch(seller.url, asking('other'))).json()).toEqual({ echo: 'other' })
+    expect(await (await fetch(seller.url, asking('lost'))).json()).toEqual({ echo: 'lost' })
+    expect(seller.payments).toHaveLength(2)
+    expect(await (await fetch(seller.url, asking('lost'))).json()).toEqual({ echo: 'lost' })
+    expect(seller.payments).toHaveLength(3) // the one before was answered
+  })
+
+  it('sends the same payment again after a call that its caller gave up', async () => {
+    const stop = new AbortController()
+    seller.attack = () => {
+      stop.abort(new TypeError('late'))
+      return undefined
+    }
+    expect(await errorOf(fetch(seller.url, asking('x', { signal: stop.signal })))).toMatchObject({ message: 'late' })
+    seller.attack = (answer) => answer
+    expect(await (await fetch(seller.url, asking('x'))).json()).toEqual({ echo: 'x' })
+    expect(seller.payments).toHaveLength(1)
+  })
+
+  it('is over once it is closed, and says so', async () => {
+    await fetch.close()
+    const closed = { code: 'CLOSED' }
+    expect(await errorOf(fetch(seller.url, asking('x')))).toMatchObject(closed)
+    for (const call of [fetch.spentToday(), fetch.reclaim(), fetch.close()]) {
+      expect(await errorOf(call)).toMatchObject(closed)
+    }
+  })
+
   it('stops when the caller does, before and after it paid', async () => {
     const early = AbortSignal.abort(new TypeError('early'))
     expect(await errorOf(fetch(seller.url, asking('x', { signal: early })))).toMatchObject({ message: 'early' })

@@ -3,12 +3,14 @@ import { canonicalJson, toWire, type Settlement } from '@opg/protocol'
 import type { Capture, CaptureOutcome } from '../types.js'
 import { captureText, openingText, readOrder } from './rows.js'
 import type { Statements } from './sql.js'
-import type { EngineStore, Limits, StoredOrder } from './types.js'
+import type { EngineStore, LimitReached, Limits, StoredOrder } from './types.js'
 
 /** What comes in from outside. All functions here run inside a transaction of their caller. */
 
 /** Why an order is refused whose opening was taken back by a capture of nothing. */
 export const TAKEN_BACK = 'TakenBack'
+
+const HOUR_MS = 3_600_000
 
 export async function enqueueRow(
   sql: Statements,
@@ -18,7 +20,7 @@ export async function enqueueRow(
   const { orderId, order, terms } = opening
   const known = await readOrder(sql, orderId)
   if (known !== undefined) return known.attempt === attempt ? { status: 'known', order: known } : { status: 'used' }
-  const limit = await reached(sql, { payer: order.payer, limits })
+  const limit = await reached(sql, { payer: order.payer, node: terms.node, limits, nowMs })
   if (limit !== undefined) return { status: 'limited', reason: limit }
   await sql.run(
     `INSERT INTO orders
@@ -48,13 +50,40 @@ export async function enqueueRow(
 
 async function reached(
   sql: Statements,
-  { payer, limits }: { readonly payer: string; readonly limits: Limits },
-): Promise<'payer' | 'all' | undefined> {
+  input: { readonly payer: string; readonly node: string; readonly limits: Limits; readonly nowMs: number },
+): Promise<LimitReached | undefined> {
+  const { payer, limits } = input
   const count = `SELECT COUNT(*) AS n FROM orders WHERE chain = 'none' AND refused IS NULL`
   const [ofPayer] = await sql.all(`${count} AND payer = ?`, [payer])
   if (ofPayer !== undefined && integer(ofPayer, 'n') >= limits.maxUnopenedOfPayer) return 'payer'
   const [all] = await sql.all(count)
-  return all !== undefined && integer(all, 'n') >= limits.maxUnopened ? 'all' : undefined
+  if (all !== undefined && integer(all, 'n') >= limits.maxUnopened) return 'all'
+  return unpaidReached(sql, input)
+}
+
+/** Who has gas spent on orders that earn nothing is stopped for a while. Who is refused by the chain costs nothing. */
+async function unpaidReached(
+  sql: Statements,
+  input: { readonly payer: string; readonly node: string; readonly limits: Limits; readonly nowMs: number },
+): Promise<LimitReached | undefined> {
+  const { payer, node, nowMs } = input
+  const { leastFee, maxUnpaidOfPayer, maxUnpaidOfNode } = input.limits
+  const least = leastFee.toString()
+  const { length } = least
+  // Decimal digits: more of them are more. What others closed long ago has no fee that is known.
+  const paid = `(captured IS NULL OR LENGTH(captured) > ? OR (LENGTH(captured) = ? AND captured >= ?))`
+  const since = nowMs - HOUR_MS
+  const [ofPayer] = await sql.all(
+    `SELECT COUNT(*) AS n FROM orders
+     WHERE payer = ? AND queued_at_ms > ? AND refused IS NULL AND NOT (chain = 'closed' AND ${paid})`,
+    [payer, since, length, length, least],
+  )
+  if (ofPayer !== undefined && integer(ofPayer, 'n') >= maxUnpaidOfPayer) return 'unpaid-payer'
+  const [ofNode] = await sql.all(
+    `SELECT COUNT(*) AS n FROM orders WHERE node = ? AND queued_at_ms > ? AND chain = 'closed' AND NOT ${paid}`,
+    [node, since, length, length, least],
+  )
+  return ofNode !== undefined && integer(ofNode, 'n') >= maxUnpaidOfNode ? 'unpaid-node' : undefined
 }
 
 export async function enqueueCaptureRow(

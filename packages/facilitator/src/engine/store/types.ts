@@ -71,7 +71,15 @@ export interface Limits {
   /** Orders that are not open yet. */
   readonly maxUnopened: number
   readonly maxUnopenedOfPayer: number
+  /** Orders of one hour that earned less than `leastFee`: of a payer, those that run included; of a node, those that are over. */
+  readonly maxUnpaidOfPayer: number
+  readonly maxUnpaidOfNode: number
+  /** Base units. */
+  readonly leastFee: bigint
 }
+
+/** Which limit was reached. */
+export type LimitReached = 'payer' | 'all' | 'unpaid-payer' | 'unpaid-node'
 
 export interface Counts {
   readonly queuedOpenings: number
@@ -94,7 +102,7 @@ export interface EngineStore {
   }): Promise<
     | { readonly status: 'queued' | 'known'; readonly order: StoredOrder }
     | { readonly status: 'used' }
-    | { readonly status: 'limited'; readonly reason: 'payer' | 'all' }
+    | { readonly status: 'limited'; readonly reason: LimitReached }
   >
   /** Queues it; or, of nothing and while the opening is not written yet, takes the opening back. */
   enqueueCapture(capture: Capture): Promise<CaptureOutcome>

@@ -20,7 +20,13 @@ const SENDER: Address = '0x2222222222222222222222222222222222222222'
 const OTHER_SENDER: Address = '0x3333333333333333333333333333333333333333'
 const PAYER: Address = '0x4444444444444444444444444444444444444444'
 const NODE: Address = '0x5555555555555555555555555555555555555555'
-const LIMITS = { maxUnopened: 1_000, maxUnopenedOfPayer: 1_000 }
+const LIMITS = {
+  maxUnopened: 1_000,
+  maxUnopenedOfPayer: 1_000,
+  maxUnpaidOfPayer: 1_000,
+  maxUnpaidOfNode: 1_000,
+  leastFee: 10n,
+}
 const BLOCK = { number: 7, hash: bytes32(7) }
 const NOW = { limit: 100, gatheredByMs: Number.MAX_SAFE_INTEGER }
 const ALL = { limit: 100, queuedByMs: Number.MAX_SAFE_INTEGER, urgentBy: 0 }
@@ -158,7 +164,7 @@ export function describeEngineStore(name: string, create: () => Promise<BooksFac
 
       it('takes as many of a payer, and in all, as the limits allow, under parallel calls of two processes', async () => {
         const other = await another()
-        const limits = { maxUnopened: 5, maxUnopenedOfPayer: 3 }
+        const limits = { ...LIMITS, maxUnopened: 5, maxUnopenedOfPayer: 3 }
         const put = (n: number, payer: Address): ReturnType<EngineStore['enqueue']> =>
           (n % 2 === 0 ? store : other).enqueue({ ...wish(opening(n, { payer })), limits })
         const ofOne = await Promise.all([1, 2, 3, 4, 5].map((n) => put(n, PAYER)))
@@ -169,9 +175,36 @@ export function describeEngineStore(name: string, create: () => Promise<BooksFac
         expect(await put(13, NODE)).toEqual({ status: 'limited', reason: 'all' })
       })
 
+      it('stops for an hour who has orders opened that earn nothing: a payer at once, a node once they are over', async () => {
+        const limits = { ...LIMITS, maxUnpaidOfPayer: 2, maxUnpaidOfNode: 3 }
+        const put = async (n: number, payer: Address): Promise<string> => {
+          const outcome = await store.enqueue({ ...wish(opening(n, { payer })), limits })
+          if (outcome.status === 'queued') await store.note(await lane(), [reading(opening(n), 'open')])
+          return outcome.status === 'limited' ? outcome.reason : outcome.status
+        }
+        const end = async (n: number, fee: bigint): Promise<void> => {
+          await store.note(await lane(), [reading(opening(n), 'closed', { fee })])
+        }
+        expect([await put(1, PAYER), await put(2, PAYER), await put(3, PAYER)]).toEqual([
+          'queued',
+          'queued',
+          'unpaid-payer',
+        ])
+        await end(1, 9n) // of the least fee of 10
+        expect(await put(3, PAYER)).toBe('unpaid-payer')
+        await end(2, 10n)
+        expect(await put(3, PAYER)).toBe('queued')
+        await end(3, 0n)
+        expect(await put(4, SENDER)).toBe('queued')
+        await end(4, 0n)
+        expect(await put(5, OTHER_SENDER)).toBe('unpaid-node') // orders 1, 3 and 4
+        nowMs += 3_600_001
+        expect([await put(5, OTHER_SENDER), await put(6, PAYER)]).toEqual(['queued', 'queued'])
+      })
+
       it('does not count what is open against the limits', async () => {
         await openOrder(1)
-        const limits = { maxUnopened: 1, maxUnopenedOfPayer: 1 }
+        const limits = { ...LIMITS, maxUnopened: 1, maxUnopenedOfPayer: 1 }
         expect(await store.enqueue({ ...wish(opening(2)), limits })).toMatchObject({ status: 'queued' })
       })
     })
