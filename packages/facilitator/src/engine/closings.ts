@@ -45,10 +45,19 @@ export function createClosings(dependencies: {
       const urgentBy = chainSeconds + policy.urgentSeconds
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
       if (orders.length === 0) return
-      const closings = await inTurn(orders, (order) => capturable(lease, order))
-      const groups = groupBy(closings.flat(), ({ order }) => grouping.captureKey(order))
-      for (const group of groups) await sendSome(lease, { kind: 'capture', closings: group })
+      const { certain, others } = grouping.captures(orders)
+      await captureGroup(lease, certain)
+      for (const group of others) {
+        // Before the chain is asked: nodes by the thousand shall cost neither questions nor the room of others.
+        if ((await outbox.room()) > policy.maxPending / 2) await captureGroup(lease, group)
+        else await store.postpone(lease, { orderIds: group.map(({ orderId }) => orderId), delayMs: policy.restMs })
+      }
     }
+  }
+
+  async function captureGroup(lease: LaneLease, orders: readonly StoredOrder[]): Promise<void> {
+    const closings = await inTurn(orders, (order) => capturable(lease, order))
+    await sendSome(lease, { kind: 'capture', closings: closings.flat() })
   }
 
   /** The capture's call, if the chain would take it now by itself. */

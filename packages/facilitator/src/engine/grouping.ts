@@ -1,34 +1,46 @@
 import { ZERO_BYTES32, domainSeparator, recoverSigner, structDigest, type Address } from '@opg/protocol'
 import type { StoredOrder } from './store/types.js'
 
-/** Which closings share a transaction. One that reverts takes all others in it with it. */
+/** Which captures share a transaction. One that reverts takes all others in it with it. */
 export interface Grouping {
-  /** Orders with the same key may be captured together. */
-  captureKey(order: StoredOrder): string
+  /** `certain` may go together; of the others each list by itself, in the order of their first members. */
+  captures(orders: readonly StoredOrder[]): {
+    readonly certain: readonly StoredOrder[]
+    readonly others: readonly (readonly StoredOrder[])[]
+  }
 }
 
+/** Bytes of evidence that the escrow checks by key; of all else it asks the signer's code. */
+const KEY_EVIDENCE = 65
+
 /**
- * Together go captures that nobody can spoil between their simulation and their block: those that the escrow itself
- * judges by an account's own key, which asks no code. What another verifier says can change in that moment (an enclave is
+ * Certain are captures that nobody can spoil between their simulation and their block: those that the escrow itself judges
+ * by an account's own key, which asks no code. What another verifier says can change in that moment (an enclave is
  * disabled, a wallet's code says no, a verifier is made to fail), so that such captures share a transaction with those of
  * their own node alone. What failed on chain before goes by itself.
  */
 export function createGrouping({ chainId, escrow }: { readonly chainId: bigint; readonly escrow: Address }): Grouping {
   const separator = domainSeparator({ chainId, escrow })
 
-  function isCertain({ opening: { terms }, capture }: StoredOrder): boolean {
-    if (capture === undefined || terms.verifier !== escrow) return false
-    const value = { node: terms.node, evidenceKey: terms.evidenceKey, settlements: [capture.settlement] }
-    const signer = recoverSigner(structDigest(separator, { name: 'SettlementBatch', value }), capture.evidence)
+  function isCertain({ opening: { terms }, capture, tries }: StoredOrder): boolean {
+    if (capture === undefined || tries > 0 || terms.verifier !== escrow) return false
+    const { settlement, evidence } = capture
+    if (evidence.length !== 2 + 2 * KEY_EVIDENCE) return false
     const { node, evidenceKey } = terms
+    const value = { node, evidenceKey, settlements: [settlement] }
+    const signer = recoverSigner(structDigest(separator, { name: 'SettlementBatch', value }), evidence)
     const expected = evidenceKey === ZERO_BYTES32 ? node : `0x${evidenceKey.slice(26)}`
     return signer?.toLowerCase() === expected.toLowerCase()
   }
 
   return {
-    captureKey: (order) => {
-      if (order.tries > 0) return order.orderId
-      return isCertain(order) ? 'certain' : order.opening.terms.node
+    captures: (orders) => {
+      const certain = orders.filter(isCertain)
+      const rest = orders.filter((order) => !certain.includes(order))
+      return {
+        certain,
+        others: groupBy(rest, ({ orderId, tries, opening }) => (tries > 0 ? orderId : opening.terms.node)),
+      }
     },
   }
 }

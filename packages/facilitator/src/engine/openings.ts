@@ -141,7 +141,6 @@ export function createOpenings(dependencies: {
  * Orders that go into one transaction. What failed on chain before goes by itself: it may be made so that it passes every
  * simulation, and it shall not do so beside others.
  */
-/** Orders that one call opens; what failed on chain before goes by itself. */
 function openingKey({ orderId, batchKey, tries }: StoredOrder): string {
   return tries > 0 ? orderId : batchKey
 }

@@ -1,14 +1,10 @@
 import { type FlakyRpc, startFlakyRpc } from '@opg/devnet'
 import { connectProvider } from '@opg/operator'
-import type { Address } from '@opg/protocol'
-import { ContractFactory, type JsonRpcProvider, id } from 'ethers'
-import { readFile } from 'node:fs/promises'
+import type { JsonRpcProvider } from 'ethers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Opening } from '../../src/engine/types.js'
+import { pooled } from './support/pool.js'
 import { EngineWorld, OPG, type RunningEngine, attempt, eventually, lock, sleep } from './support/world.js'
-
-const GWEI = 10n ** 9n
-const MOODS = { accepts: 0, refuses: 1, burnsGas: 8 }
 
 describe('the transactions of the engine', () => {
   let world: EngineWorld
@@ -40,22 +36,6 @@ describe('the transactions of the engine', () => {
 
   function pending(count: number): Promise<void> {
     return eventually(async () => (await running.engine.status()).pendingTransactions === count)
-  }
-
-  /** The transactions of the sending key that wait in the pool. */
-  async function pooled(): Promise<readonly { readonly maxFeePerGas: bigint; readonly nonce: number }[]> {
-    const content = (await world.devnet.provider.send('txpool_content', [])) as {
-      readonly pending: Readonly<
-        Record<string, Readonly<Record<string, { readonly maxFeePerGas: string; readonly nonce: string }>>>
-      >
-    }
-    const own = Object.entries(content.pending).find(
-      ([from]) => from.toLowerCase() === world.sender.address.toLowerCase(),
-    )
-    return Object.values(own?.[1] ?? {}).map(({ maxFeePerGas, nonce }) => ({
-      maxFeePerGas: BigInt(maxFeePerGas),
-      nonce: Number(nonce),
-    }))
   }
 
   describe('a reorg', () => {
@@ -121,10 +101,10 @@ describe('the transactions of the engine', () => {
       const opening = await world.opening()
       const locked = lock(running.engine, opening)
       await pending(1)
-      const [first] = await pooled()
-      await eventually(async () => ((await pooled())[0]?.maxFeePerGas ?? 0n) * 9n > limit * 8n)
+      const [first] = await pooled(world)
+      await eventually(async () => ((await pooled(world))[0]?.maxFeePerGas ?? 0n) * 9n > limit * 8n)
       await sleep(300)
-      const waiting = await pooled()
+      const waiting = await pooled(world)
       expect(waiting).toHaveLength(1)
       expect(waiting[0]?.nonce).toBe(first?.nonce)
       expect(waiting[0]?.maxFeePerGas).toBeGreaterThan(first?.maxFeePerGas ?? 0n)
@@ -140,12 +120,12 @@ describe('the transactions of the engine', () => {
       const opening = await world.opening()
       const locked = lock(running.engine, opening)
       await pending(1)
-      const [stuck] = await pooled()
+      const [stuck] = await pooled(world)
       await world.sender.sendTransaction({
         to: world.payer.address,
         nonce: stuck?.nonce ?? 0,
-        maxFeePerGas: 900n * GWEI,
-        maxPriorityFeePerGas: 90n * GWEI,
+        maxFeePerGas: 900n * 10n ** 9n,
+        maxPriorityFeePerGas: 90n * 10n ** 9n,
         gasLimit: 21_000n,
       })
       await world.devnet.mine()
@@ -196,90 +176,6 @@ describe('the transactions of the engine', () => {
       const before = await world.sent()
       expect(await lock(running.engine, opening)).toMatchObject({ status: 'locked' })
       expect((await world.sent()) - before).toBe(1)
-    })
-  })
-
-  describe('a verifier', () => {
-    let verifier: Address
-    beforeEach(async () => {
-      const url = new URL(
-        '../../../../artifacts/contracts/dev/mocks/HostileVerifier.sol/HostileVerifier.json',
-        import.meta.url,
-      )
-      const { abi, bytecode } = JSON.parse(await readFile(url, 'utf8')) as {
-        readonly abi: []
-        readonly bytecode: string
-      }
-      const contract = await new ContractFactory(abi, bytecode, world.devnet.wallets[0]).deploy()
-      await contract.waitForDeployment()
-      verifier = (await contract.getAddress()) as Address
-    })
-
-    async function setMood(mood: number, urgent = false): Promise<void> {
-      const data = `${id('setMood(uint8)').slice(0, 10)}${mood.toString(16).padStart(64, '0')}`
-      const fees = urgent ? { maxFeePerGas: 900n * GWEI, maxPriorityFeePerGas: 90n * GWEI, gasLimit: 100_000n } : {}
-      const sent = await world.devnet.wallets[8].sendTransaction({ to: verifier, data, ...fees })
-      if (!urgent) await sent.wait()
-    }
-
-    it('that burns gas: the capture has failed, and the others go', async () => {
-      await again({ policy: { captureIntervalMs: 300 } })
-      const [hostile, good] = [await world.opening({ terms: { verifier } }), await world.opening()]
-      await Promise.all([hostile, good].map((opening) => lock(running.engine, opening)))
-      await setMood(MOODS.burnsGas)
-      for (const opening of [hostile, good]) await running.engine.capture(world.capture(opening, 3n))
-      await isIn('closed', good)
-      await eventually(async () => (await running.engine.order(hostile.orderId))?.captureFailure !== undefined)
-      expect(await world.chainOrder(hostile.orderId)).toBe('open')
-    })
-
-    it('that accepts in the simulation and refuses on chain: the others are captured in the same block (E8)', async () => {
-      await again({ policy: { captureIntervalMs: 300 } })
-      const [hostile, good] = [await world.opening({ terms: { verifier } }), await world.opening()]
-      await Promise.all([hostile, good].map((opening) => lock(running.engine, opening)))
-      await world.devnet.setAutomine(false)
-      for (const opening of [hostile, good]) await running.engine.capture(world.capture(opening, 3n))
-      await eventually(async () => (await pooled()).length === 2)
-      await setMood(MOODS.refuses, true)
-      await world.devnet.mine()
-      expect(await world.settledFees(good.orderId)).toEqual([3n])
-      await world.devnet.setAutomine(true)
-      await isIn('closed', good)
-      await eventually(async () => (await running.engine.order(hostile.orderId))?.captureFailure === 'EvidenceRefused')
-    })
-
-    it('that is not known: captures of two nodes under it do not share a transaction', async () => {
-      await again({ policy: { captureIntervalMs: 300 } })
-      const other = world.devnet.wallets[6]
-      const bystander = { node: other.address as Address, verifier }
-      const [hostile, neighbour] = [
-        await world.opening({ terms: { verifier } }),
-        await world.opening({ terms: bystander }),
-      ]
-      await Promise.all([hostile, neighbour].map((opening) => lock(running.engine, opening)))
-      await world.devnet.setAutomine(false)
-      await running.engine.capture(world.capture(hostile, 3n))
-      await running.engine.capture(world.capture(neighbour, 3n, other))
-      await eventually(async () => (await pooled()).length === 2)
-      await world.devnet.mine()
-      for (const { orderId } of [hostile, neighbour]) expect(await world.settledFees(orderId)).toEqual([3n])
-    })
-
-    it('captures of many nodes never exceed the transactions that may be pending', async () => {
-      await again({ policy: { captureIntervalMs: 100, maxPending: 2 } })
-      const openings: Opening[] = []
-      for (const { address } of world.devnet.wallets.slice(4, 9)) {
-        openings.push(await world.opening({ terms: { node: address as Address, verifier } }))
-      }
-      for (const opening of openings) await lock(running.engine, opening)
-      await world.devnet.setAutomine(false)
-      for (const opening of openings) await running.engine.capture(world.capture(opening, 3n))
-      await eventually(async () => (await pooled()).length === 2)
-      await sleep(500)
-      expect(await pooled()).toHaveLength(2)
-      await world.devnet.setAutomine(true)
-      await world.devnet.mine()
-      for (const opening of openings) await isIn('closed', opening)
     })
   })
 
