@@ -6,7 +6,8 @@ import { startFacilitator } from '../scripts/demo/facilitatorProcess.js'
 import { startNode } from '../scripts/demo/nodeProcess.js'
 import { prepareWorld } from '../scripts/demo/world.js'
 
-// A local chain with everything deployed, a node that sells a model, and a payer that owns 10 OPG. Until Ctrl-C.
+// A local chain with everything deployed, a facilitator, a node that sells a model, a payer that owns 10 OPG and a key for
+// a seller. Until Ctrl-C.
 const stopped = new Promise((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve))
 const directory = await mkdtemp(join(tmpdir(), 'opg-devnet-'))
 const devnet = await startDevnet()
@@ -14,16 +15,21 @@ try {
   const world = await prepareWorld(devnet, directory)
   const facilitator = await startFacilitator(world, directory)
   const node = await startNode(world, { directory, facilitatorUrl: facilitator.url })
-  const payer = devnet.wallets[7]
-  const keyFile = join(directory, 'payer.key')
+  const payer = devnet.wallets[9]
   await devnet.mint(payer.address, 10n * 10n ** 18n)
-  await writeFile(keyFile, payer.privateKey, { mode: 0o600 })
+  const file = async (name: string, text: string): Promise<string> => {
+    const path = join(directory, name)
+    await writeFile(path, text, { mode: 0o600 })
+    return path
+  }
 
   console.log(`export RPC_URL=${devnet.rpcUrl}`)
   console.log(`export NODE_URL=${node.url}`)
   console.log(`export FACILITATOR_URL=${facilitator.url}`)
   console.log(`export ESCROW=${devnet.deployment.escrow}`)
-  console.log(`export PAYER_KEY_FILE=${keyFile}`)
+  console.log(`export DEPLOYMENT_FILE=${await file('manifest.json', JSON.stringify(devnet.deployment, undefined, 2))}`)
+  console.log(`export PAYER_KEY_FILE=${await file('payer.key', payer.privateKey)}`)
+  console.log(`export SELLER_KEY_FILE=${await file('seller.key', world.shopkeeper.privateKey)}`)
   console.error('· running until Ctrl-C; give these lines to another terminal')
   await stopped
   await node.stop()

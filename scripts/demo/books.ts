@@ -4,6 +4,8 @@ import type { World } from './world.js'
 
 /** What the escrow's events say. Base units. */
 export interface Books {
+  /** Orders that were opened, those of x402 payments among them. */
+  readonly opened: number
   readonly settlements: number
   readonly locked: bigint
   readonly node: bigint
@@ -25,6 +27,7 @@ export async function readBooks(world: World): Promise<Books> {
   const payerOf = new Map<string, string>()
   const payers = new Map<string, { locked: bigint; back: bigint }>()
   const total = {
+    opened: 0,
     settlements: 0,
     locked: 0n,
     node: 0n,
@@ -46,6 +49,7 @@ export async function readBooks(world: World): Promise<Books> {
     const { name: event, text, amount } = readEvent(escrow.interface.parseLog(log))
     switch (event) {
       case 'OrderOpened': {
+        total.opened += 1
         const payer = text('payer')
         payerOf.set(text('orderId'), payer)
         const books = payers.get(payer) ?? { locked: 0n, back: 0n }

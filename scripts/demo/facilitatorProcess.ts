@@ -5,7 +5,7 @@ import { type Program, startProgram } from './program.js'
 import { progress } from './report.js'
 import type { World } from './world.js'
 
-const CLI = fileURLToPath(new URL('../../packages/facilitator/dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../packages/facilitator/bin/opg-facilitator.mjs', import.meta.url))
 
 /** Starts `opg-facilitator serve` as an operator would: settings in the environment, the key in a file. */
 export async function startFacilitator({ devnet, facilitator }: World, directory: string): Promise<Program> {

@@ -5,7 +5,7 @@ import { type Program, startProgram } from './program.js'
 import { progress } from './report.js'
 import { MODEL_NAME, type World } from './world.js'
 
-const CLI = fileURLToPath(new URL('../../packages/node/dist/cli.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../../packages/node/bin/opg-node.mjs', import.meta.url))
 const MODEL = fileURLToPath(new URL('../../packages/node/models/languages/languages.onnx', import.meta.url))
 
 export interface NodePlace {

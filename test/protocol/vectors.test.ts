@@ -301,6 +301,13 @@ describe('vectors of the protocol package, checked by Solidity (E12)', () => {
         }
       }
     }
+    // A root is of one size: a proof for it ends nowhere else, whoever says that the tree is smaller or larger.
+    const [first = '0x', second = '0x'] = leaves
+    const pair = await f.hashes.root([first, second])
+    for (const size of [1, 3, 4, 5]) {
+      expect(await f.hashes.verifyInclusion(pair, size, 0, first, [second]), String(size)).to.equal(false)
+    }
+    expect(await f.hashes.verifyInclusion(pair, 1, 0, second, [first])).to.equal(false)
     expect(await f.hashes.verifyInclusion(await f.hashes.root([]), 0, 0, leaves[0] ?? '0x', [])).to.equal(false)
   })
 

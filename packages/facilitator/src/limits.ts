@@ -18,7 +18,7 @@ export function refusalByLimit(limited: Limited, { opening, nowMs }: LimitContex
   }
   const { name, limit, found, freeAtMs } = limited.quota
   const retryAfterSeconds = Math.max(1, Math.ceil((freeAtMs - nowMs) / 1000))
-  const whose = name.endsWith('PerNode') ? `Node ${opening.terms.node}` : `Payer ${payer}`
+  const whose = name.endsWith('OfNode') ? `Node ${opening.terms.node}` : `Payer ${payer}`
   const what = name.startsWith('unpaid') ? 'openings without a fee worth their gas' : 'openings'
   const message = `${whose} has had ${String(found)} ${what} of late, and the limit (${name}) is ${String(limit)}. Try again in ${String(retryAfterSeconds)} seconds.`
   const reached: ReachedLimit = { name, limit, found, retryAfterSeconds }

@@ -41,11 +41,13 @@ export {
   type Failure,
 } from './cli/exitCodes.js'
 export { countOf, print, processEdge, waitForStop, type CliEdge } from './cli/edge.js'
+export { gasMoneyLine, warnOfGasMoney } from './cli/gasMoney.js'
 export { drain, listen, type HttpServer } from './cli/serving.js'
 export { findDeployment } from './config/deployment.js'
 export * as fields from './config/fields.js'
 export { givenIn, readKeyFile, readPrivateKey } from './config/privateKey.js'
 export { readSettings, type Environment } from './config/readSettings.js'
+export { findStrangers, warnOfStrangers, type Stranger } from './config/strangers.js'
 export { settingsHelp, type Setting, type SettingTable, type SettingsOf } from './config/settings.js'
 export { errorFields } from './errorFields.js'
 export { refusedRequest, type ErrorText, type RefusedRequest } from './http/refusedRequest.js'

@@ -1,4 +1,4 @@
-import { createLogger, type CliEdge, type Logger } from '@opg/operator'
+import { createLogger, warnOfStrangers, type CliEdge, type Logger } from '@opg/operator'
 import { loadConfig, type FacilitatorConfig } from '../config/loadConfig.js'
 
 /** What every command starts from. */
@@ -16,5 +16,7 @@ export interface OpenContext extends CommandContext {
 /** Reads the configuration for a command. @throws {ConfigError} */
 export async function configure(context: CommandContext): Promise<OpenContext> {
   const config = await loadConfig(context.edge.environment)
-  return { ...context, config, logger: createLogger(config.settings, context.edge.stderr) }
+  const logger = createLogger(config.settings, context.edge.stderr)
+  warnOfStrangers(config.strangers, logger)
+  return { ...context, config, logger }
 }

@@ -1,4 +1,4 @@
-import { drain, EXIT, listen, print, waitForStop, type ExitCode } from '@opg/operator'
+import { drain, EXIT, listen, print, waitForStop, warnOfGasMoney, type ExitCode } from '@opg/operator'
 import type { FastifyInstance } from 'fastify'
 import { SETTINGS } from '../config/settings.js'
 import { createHealth } from '../http/health.js'
@@ -17,6 +17,7 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
     // Before anybody can know that it runs: a signal that comes right then must find a listener.
     const stop = waitForStop(edge, logger)
     try {
+      await checkGasMoney(wired, open)
       wired.engine.start()
       announce(wired, open, await listen(app, config.settings, SETTINGS))
       await stop.first
@@ -44,6 +45,11 @@ function createServer({ service, engine, reader }: WiredFacilitator, open: OpenC
     logger,
     limits: { bodyBytes },
   })
+}
+
+async function checkGasMoney({ engine, service }: WiredFacilitator, { config, logger }: OpenContext): Promise<void> {
+  const { balance } = await engine.status()
+  warnOfGasMoney({ account: service.policy.facilitator, balance, needed: config.settings.minBalance }, logger)
 }
 
 function announce({ service }: WiredFacilitator, open: OpenContext, url: string): void {

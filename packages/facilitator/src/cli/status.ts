@@ -1,4 +1,4 @@
-import { EXIT, countOf, print, type ExitCode } from '@opg/operator'
+import { EXIT, countOf, gasMoneyLine, print, type ExitCode } from '@opg/operator'
 import { toWire } from '@opg/protocol'
 import { networkOf } from '../verify/deployed.js'
 import { configure, type CommandContext } from './context.js'
@@ -25,7 +25,7 @@ export async function statusCommand(context: CommandContext): Promise<ExitCode> 
         `Facilitator ${whole.facilitator}, escrow ${whole.escrow}, network ${whole.network}`,
         `Waiting: ${countOf(status.queuedOpenings, 'opening')}, ${countOf(status.queuedCaptures, 'capture')}; refused by the chain: ${countOf(status.failedCaptures, 'capture')}`,
         `Open: ${countOf(status.openOrders, 'order')}; pending: ${countOf(status.pendingTransactions, 'transaction')}, the oldest for ${status.oldestPendingSeconds.toFixed(0)} s`,
-        `Gas money: ${balance === null ? 'unknown, as the chain does not answer' : `${balance.toString()} wei`}`,
+        gasMoneyLine(status.balance),
       ],
     })
     return balance === null ? EXIT.unavailable : EXIT.ok

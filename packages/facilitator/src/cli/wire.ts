@@ -65,7 +65,7 @@ export async function wireFacilitator(input: {
       clock: edge.clock,
       random: edge.random,
       leaseMs: settings.leaseSeconds * 1000,
-      paidFee: settings.paidFee,
+      leastFee: settings.leastFee,
     })
     const engine = createEngine({
       store,
@@ -109,7 +109,7 @@ export async function wireFacilitator(input: {
 function enginePolicyOf(settings: Settings): NonNullable<Parameters<typeof createEngine>[0]['policy']> {
   const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened } =
     settings
-  const { quotaSeconds, openingsPerPayer, openingsPerNode, unpaidPerPayer, unpaidPerNode } = settings
+  const { quotaSeconds, maxOpeningsOfPayer, maxOpeningsOfNode, maxUnpaidOfPayer, maxUnpaidOfNode } = settings
   return {
     gatherMs,
     captureIntervalMs,
@@ -118,7 +118,7 @@ function enginePolicyOf(settings: Settings): NonNullable<Parameters<typeof creat
     minBalance,
     maxUnopenedOfPayer,
     maxUnopened,
-    quotas: { windowMs: quotaSeconds * 1000, openingsPerPayer, openingsPerNode, unpaidPerPayer, unpaidPerNode },
+    quotas: { windowMs: quotaSeconds * 1000, maxOpeningsOfPayer, maxOpeningsOfNode, maxUnpaidOfPayer, maxUnpaidOfNode },
   }
 }
 

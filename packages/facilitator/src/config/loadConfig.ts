@@ -1,11 +1,20 @@
-import { readPrivateKey, readSettings, type Environment, type Secret } from '@opg/operator'
+import {
+  findStrangers,
+  readPrivateKey,
+  readSettings,
+  type Environment,
+  type Secret,
+  type Stranger,
+} from '@opg/operator'
 import { resolve } from 'node:path'
-import { CONFIG_VARIABLE, SETTINGS, type Settings } from './settings.js'
+import { CONFIG_VARIABLE, KEY_VARIABLES, SETTINGS, type Settings } from './settings.js'
 
 export interface FacilitatorConfig {
   readonly settings: Settings
   /** `0x` and 64 hexadecimal digits: pays the gas, and its account is paid the facilitator's share. */
   readonly key: Secret
+  /** Variables that nothing reads: to be warned of. */
+  readonly strangers: readonly Stranger[]
 }
 
 /**
@@ -15,6 +24,9 @@ export interface FacilitatorConfig {
  * @throws {ConfigError} naming the variable, or the file's member
  */
 export async function loadConfig(environment: Environment): Promise<FacilitatorConfig> {
+  const variables = Object.values(SETTINGS).map(({ variable }) => variable)
+  const known = [CONFIG_VARIABLE, ...Object.keys(KEY_VARIABLES), ...variables]
+  const strangers = findStrangers(environment, { prefix: 'OPG_FACILITATOR_', known })
   const settings = await readSettings(SETTINGS, {
     environment,
     configVariable: CONFIG_VARIABLE,
@@ -25,7 +37,7 @@ export async function loadConfig(environment: Environment): Promise<FacilitatorC
     direct: 'OPG_FACILITATOR_PRIVATE_KEY',
     file: 'OPG_FACILITATOR_PRIVATE_KEY_FILE',
   })
-  return { settings, key }
+  return { settings, key, strangers }
 }
 
 /** Whether a database is a server's. */

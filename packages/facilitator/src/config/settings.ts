@@ -2,11 +2,15 @@ import { fields, type SettingTable, type SettingsOf } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { z } from 'zod'
 
-const { address, hex, httpUrl, opg, text, wholeNumber } = fields
+const { address, hex, httpUrl, text, wholeNumber } = fields
 
 const wei = z
   .string({ error: 'wei as decimal digits in a text' })
   .regex(/^(0|[1-9][0-9]{0,30})$/, { error: 'wei as decimal digits in a text' })
+  .transform(BigInt)
+const baseUnits = z
+  .string({ error: 'base units as decimal digits in a text' })
+  .regex(/^(0|[1-9][0-9]{0,28})$/, { error: 'base units as decimal digits in a text' })
   .transform(BigInt)
 const quota = wholeNumber(0, 10_000_000)
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')], {
@@ -89,41 +93,6 @@ export const SETTINGS = {
     schema: wholeNumber(0, 2_000).default(0),
     help: 'Least share of each fee that terms must give this account, in basis points. Default: 0.',
   },
-  minAmount: {
-    variable: 'OPG_FACILITATOR_MIN_AMOUNT',
-    schema: opg({ zero: true }).default(0n),
-    help: 'Least amount that an order must lock, in OPG. Default: 0.',
-  },
-  unpaidPerPayer: {
-    variable: 'OPG_FACILITATOR_UNPAID_PER_PAYER',
-    schema: quota.default(2_000),
-    help: 'Most openings of one payer within quotaSeconds that brought no fee of paidFee; 0 for no limit. Default: 2000.',
-  },
-  unpaidPerNode: {
-    variable: 'OPG_FACILITATOR_UNPAID_PER_NODE',
-    schema: quota.default(0),
-    help: 'The same, of one node. Default: 0.',
-  },
-  openingsPerPayer: {
-    variable: 'OPG_FACILITATOR_OPENINGS_PER_PAYER',
-    schema: quota.default(0),
-    help: 'Most openings of one payer within quotaSeconds, paid or not; 0 for no limit. Default: 0.',
-  },
-  openingsPerNode: {
-    variable: 'OPG_FACILITATOR_OPENINGS_PER_NODE',
-    schema: quota.default(0),
-    help: 'The same, of one node. Default: 0.',
-  },
-  quotaSeconds: {
-    variable: 'OPG_FACILITATOR_QUOTA_SECONDS',
-    schema: wholeNumber(1, 604_800).default(3_600),
-    help: 'The time, up to now, that these quotas are of. Default: 3600.',
-  },
-  paidFee: {
-    variable: 'OPG_FACILITATOR_PAID_FEE',
-    schema: opg({ zero: false }).default(10n ** 15n),
-    help: 'A fee from here on, in OPG, is taken for worth its gas. Default: 0.001.',
-  },
   deadlineMarginSeconds: {
     variable: 'OPG_FACILITATOR_DEADLINE_MARGIN_SECONDS',
     schema: wholeNumber(1, 3_600).default(6),
@@ -173,6 +142,41 @@ export const SETTINGS = {
     variable: 'OPG_FACILITATOR_MAX_UNOPENED',
     schema: wholeNumber(1, 10_000_000).default(10_000),
     help: 'Most orders that may be on their way at once. Default: 10000.',
+  },
+  minAmount: {
+    variable: 'OPG_FACILITATOR_MIN_AMOUNT',
+    schema: baseUnits.default(0n),
+    help: 'Base units: least amount that an order must lock. Default: 0.',
+  },
+  maxUnpaidOfPayer: {
+    variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_PAYER',
+    schema: quota.default(2_000),
+    help: 'Most orders of one payer within quotaSeconds that have earned less than leastFee yet; 0 for no limit. Default: 2000.',
+  },
+  maxUnpaidOfNode: {
+    variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_NODE',
+    schema: quota.default(0),
+    help: 'The same, of one node. Default: 0.',
+  },
+  leastFee: {
+    variable: 'OPG_FACILITATOR_LEAST_FEE',
+    schema: baseUnits.default(10n ** 15n),
+    help: 'Base units: an order that earns less counts as unpaid. Default: 1000000000000000.',
+  },
+  maxOpeningsOfPayer: {
+    variable: 'OPG_FACILITATOR_MAX_OPENINGS_OF_PAYER',
+    schema: quota.default(0),
+    help: 'Most orders of one payer within quotaSeconds, paid or not; 0 for no limit. Default: 0.',
+  },
+  maxOpeningsOfNode: {
+    variable: 'OPG_FACILITATOR_MAX_OPENINGS_OF_NODE',
+    schema: quota.default(0),
+    help: 'The same, of one node. Default: 0.',
+  },
+  quotaSeconds: {
+    variable: 'OPG_FACILITATOR_QUOTA_SECONDS',
+    schema: wholeNumber(1, 604_800).default(3_600),
+    help: 'The time, up to now, that these limits are of. Default: 3600.',
   },
   maxPendingSeconds: {
     variable: 'OPG_FACILITATOR_MAX_PENDING_SECONDS',

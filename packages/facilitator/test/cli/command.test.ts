@@ -125,11 +125,30 @@ describe('opg-facilitator', () => {
       3,
       'did not answer',
     ],
+    ['a misspelt variable', ['serve'], { OPG_FACILITATOR_PROT: '1' }, 2, 'OPG_FACILITATOR_PORT'],
+    [
+      'no manifest for this chain',
+      ['status'],
+      { OPG_FACILITATOR_CONFIG: '' },
+      2,
+      'OPG_FACILITATOR_DEPLOYMENT_FILE must be set',
+    ],
     ['another chain', ['status'], { OPG_FACILITATOR_CHAIN_ID: '1' }, 4, 'chain id'],
   ])('%s: ends with a code, and says what is wrong', async (_, args, changes, exitCode, word) => {
     const result = await run(args, changes)
     expect(result).toMatchObject({ exitCode })
     expect(result.stderr).toContain(word)
+  })
+
+  it('warns once where the gas money is less than it needs, and of variables that nothing reads', async () => {
+    const poor = { OPG_FACILITATOR_MIN_BALANCE: `1${'0'.repeat(30)}`, OPG_FACILITATOR_SERVICE_HOST: '10.0.0.1' }
+    const { exitCode, stderr } = await run(['serve'], poor)
+    expect(exitCode).toBe(0)
+    const warnings = stderr.split('\n').filter((line) => line.includes('"warn"'))
+    expect(warnings.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { variable: 'OPG_FACILITATOR_SERVICE_HOST', nearest: 'OPG_FACILITATOR_HOST' },
+      { account: devnet.wallets[3].address, neededWei: `1${'0'.repeat(30)}` },
+    ])
   })
 
   it('tells an error as JSON where results are', async () => {
@@ -150,7 +169,7 @@ describe('opg-facilitator', () => {
   })
 
   it('as a process: answers the stock client, and ends with 0 on SIGTERM', async () => {
-    const command = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+    const command = fileURLToPath(new URL('../../bin/opg-facilitator.mjs', import.meta.url))
     const child = spawn(process.execPath, [command, 'serve', '--json'], { env: { ...process.env, ...environment } })
     let logged = ''
     child.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))

@@ -28,7 +28,7 @@ describe('who may cost the facilitator gas', () => {
   }
 
   it('a stranger locks, releases and repeats: the quota of unpaid openings ends it, and others are served on', async () => {
-    running = await world.startService({ quotas: { unpaidPerPayer: 2 } })
+    running = await world.startService({ quotas: { maxUnpaidOfPayer: 2 } })
     for (const fee of [0n, 1n]) expect(await call(fee)).toMatchObject({ success: true })
     const before = await world.chain.sent()
     const refused = await call(0n)
@@ -36,11 +36,11 @@ describe('who may cost the facilitator gas', () => {
       success: false,
       errorReason: 'over_limit',
       payer: world.chain.payer.address,
-      extra: { limit: { name: 'unpaidPerPayer', limit: 2, found: 2 } },
+      extra: { limit: { name: 'maxUnpaidOfPayer', limit: 2, found: 2 } },
     })
     expect(refused.errorMessage).toMatch(
       new RegExp(
-        `^Payer ${world.chain.payer.address} has had 2 .*\\(unpaidPerPayer\\) is 2\\. Try again in 3[56]\\d\\d seconds\\.$`,
+        `^Payer ${world.chain.payer.address} has had 2 .*\\(maxUnpaidOfPayer\\) is 2\\. Try again in 3[56]\\d\\d seconds\\.$`,
       ),
     )
     expect(await world.chain.sent()).toBe(before)
@@ -48,27 +48,27 @@ describe('who may cost the facilitator gas', () => {
     await world.chain.fund(honest, 2n * OPG)
     expect(await call(OPG, honest)).toMatchObject({ success: true })
     const metrics = await (await fetch(`${running.url}/metrics`)).text()
-    expect(metrics).toContain('opg_facilitator_limited_total{limit="unpaidPerPayer"} 1')
+    expect(metrics).toContain('opg_facilitator_limited_total{limit="maxUnpaidOfPayer"} 1')
     expect(metrics).toContain('opg_facilitator_answers_total{operation="settle",outcome="over_limit"} 1')
   })
 
   it('who pays call by call is not held up by it', async () => {
-    running = await world.startService({ quotas: { unpaidPerPayer: 1 } })
+    running = await world.startService({ quotas: { maxUnpaidOfPayer: 1 } })
     for (let i = 0; i < 4; i++) expect(await call(OPG / 1_000n)).toMatchObject({ success: true })
   })
 
   it('a node that opens more than it may is told so by its own name', async () => {
-    running = await world.startService({ quotas: { openingsPerNode: 1 } })
+    running = await world.startService({ quotas: { maxOpeningsOfNode: 1 } })
     await call(OPG)
     expect(await call(OPG)).toMatchObject({
       errorReason: 'over_limit',
       errorMessage: expect.stringContaining(`Node ${world.chain.node.address} has had 1 openings`) as string,
-      extra: { limit: { name: 'openingsPerNode' } },
+      extra: { limit: { name: 'maxOpeningsOfNode' } },
     })
   })
 
   it('the same attempt may ask again, and needs no room for that', async () => {
-    running = await world.startService({ quotas: { openingsPerPayer: 1 } })
+    running = await world.startService({ quotas: { maxOpeningsOfPayer: 1 } })
     const requirements = world.uptoRequirements()
     const paid = await world.pay(requirements)
     const step = withStep(paid, world.lockStep(world.uptoOrderId(paid)))

@@ -176,7 +176,7 @@ describe('the facilitator’s HTTP server', () => {
 
     it('that end later than the escrow takes', async () => {
       expect(await reasonOf(world.uptoRequirements({ claimWindow: 90 * 86_400 }))).toBe('claim_by_out_of_range')
-      expect(await reasonOf(world.uptoRequirements({ claimWindow: 90 * 86_400 - 301 }))).toBeUndefined()
+      expect(await reasonOf(world.uptoRequirements({ claimWindow: 90 * 86_400 - 400 }))).toBeUndefined()
     })
 
     it('that are not on the lists, or pay this facilitator too little', async () => {

@@ -92,6 +92,19 @@ describe('settle', () => {
     })
   })
 
+  it('twin of a payment with another signature, for the attempt that locked it: it is not that payment', async () => {
+    const requirements = world.uptoRequirements()
+    const paid = await world.pay(requirements)
+    const orderId = world.uptoOrderId(paid)
+    const step = world.lockStep(orderId)
+    expect(await running.client.settle(withStep(paid, step), requirements)).toMatchObject({ success: true })
+    const forged = structuredClone(paid)
+    const payload = forged.payload as { signature: string }
+    payload.signature = `${payload.signature.slice(0, 20)}${payload.signature[20] === '0' ? '1' : '0'}${payload.signature.slice(21)}`
+    expect(await running.client.settle(withStep(forged, step), requirements)).toMatchObject({ success: false })
+    expect(await running.client.settle(withStep(paid, step), requirements)).toMatchObject({ success: true })
+  })
+
   it('replay where the facilitator’s books are others: what is open on chain is used', async () => {
     const { paid, requirements, orderId } = await lockOne()
     const fresh = await world.startService()

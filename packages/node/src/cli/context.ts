@@ -1,4 +1,4 @@
-import { createLogger, type CliEdge, type Logger } from '@opg/operator'
+import { createLogger, warnOfStrangers, type CliEdge, type Logger } from '@opg/operator'
 import type { Hex } from '@opg/protocol'
 import { loadConfig, type NodeConfig } from '../config/loadConfig.js'
 import { wireNode, type WiredNode } from './wire.js'
@@ -22,7 +22,9 @@ export async function configure(
   { needsModels }: { readonly needsModels: boolean },
 ): Promise<OpenContext> {
   const config = await loadConfig(context.edge.environment, { needsModels })
-  return { ...context, config, logger: createLogger(config.settings, context.edge.stderr) }
+  const logger = createLogger(config.settings, context.edge.stderr)
+  warnOfStrangers(config.strangers, logger)
+  return { ...context, config, logger }
 }
 
 /** Opens the node for one short piece of work, beside a `serve` that may run, and closes it again. */

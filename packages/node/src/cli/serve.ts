@@ -1,4 +1,4 @@
-import { drain, EXIT, errorFields, listen, print, waitForStop, type ExitCode } from '@opg/operator'
+import { drain, EXIT, errorFields, listen, print, waitForStop, warnOfGasMoney, type ExitCode } from '@opg/operator'
 import { SETTINGS } from '../config/settings.js'
 import { trackInFlight } from '../http/inFlight.js'
 import { createNodeServer } from '../http/server.js'
@@ -6,7 +6,10 @@ import { createBackends } from './backends.js'
 import { configure, type CommandContext, type OpenContext } from './context.js'
 import { wireCashier } from './selling.js'
 import type { PaymentNode } from '../service/openNode.js'
-import { closeBackends, nodeAddressOf, nodeInfo, wireNode } from './wire.js'
+import { closeBackends, nodeAddressOf, nodeInfo, wireNode, type WiredNode } from './wire.js'
+
+/** What settling a few orders may cost; with less, the node is warned. */
+const SETTLEMENT_GAS = 300_000n
 
 /** `opg-node serve`: sells compute and settles, until it is asked to stop; then it answers what runs, and ends. */
 export async function serveCommand(context: CommandContext): Promise<ExitCode> {
@@ -41,6 +44,7 @@ export async function serveCommand(context: CommandContext): Promise<ExitCode> {
       const core = startCore(open, async (signal) => {
         await Promise.all([payments.run({ signal, settleIntervalMs: intervalMs }), cashier.run({ signal, intervalMs })])
       })
+      await checkGasMoney(wired, open)
       announce(open, url)
       await Promise.race([stop.first, core.failed])
       await drain(app, { idle: () => tracked.idle(), cut, edge, logger, shutdownSeconds, again: stop.again })
@@ -64,6 +68,20 @@ async function orClose<T>(payments: PaymentNode, step: Promise<T>): Promise<T> {
     await payments.close()
     throw error
   }
+}
+
+/** A node without gas money serves, and cannot settle. */
+async function checkGasMoney({ payments, provider }: WiredNode, { logger }: OpenContext): Promise<void> {
+  const account = payments.node
+  const [balance, price] = await Promise.all([
+    provider.getBalance(account).catch(() => undefined),
+    provider.getFeeData().then(
+      ({ maxFeePerGas, gasPrice }) => maxFeePerGas ?? gasPrice ?? 0n,
+      () => 0n,
+    ),
+  ])
+  const needed = SETTLEMENT_GAS * price
+  warnOfGasMoney({ account, balance, needed: needed === 0n ? 1n : needed }, logger)
 }
 
 function announce(open: OpenContext, url: string): void {

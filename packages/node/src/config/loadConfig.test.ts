@@ -54,6 +54,23 @@ describe('loadConfig', () => {
     expect(keys.teeKey).toBeUndefined()
   })
 
+  it('refuses a misspelt variable, warns of others, and takes the name that a model gives its key', async () => {
+    expect((await errorOf({ OPG_NODE_PROT: '1' })).message).toContain('the nearest is OPG_NODE_PORT')
+    const chat = {
+      kind: 'openai',
+      name: 'chat',
+      baseUrl: 'http://127.0.0.1:1/v1',
+      apiKeyEnv: 'OPG_NODE_UPSTREAM_SECRET',
+    }
+    const OPG_NODE_MODELS = JSON.stringify([{ ...chat, prices: { perRequest: '1' } }])
+    const { strangers } = await load({
+      OPG_NODE_MODELS,
+      OPG_NODE_UPSTREAM_SECRET: 'x',
+      OPG_NODE_SERVICE_HOST: '10.0.0.1',
+    })
+    expect(strangers).toEqual([{ variable: 'OPG_NODE_SERVICE_HOST', nearest: 'OPG_NODE_HOST' }])
+  })
+
   it('takes a file for what the environment does not set; its paths count from its folder', async () => {
     const path = await file({ port: 1, database: 'books.sqlite', models: MODELS, minAmount: '0.5' })
     const { settings } = await load({ OPG_NODE_CONFIG: path, OPG_NODE_PORT: '2', OPG_NODE_MODELS: '' })

@@ -1,11 +1,13 @@
-import { readSettings, type Environment } from '@opg/operator'
+import { findStrangers, readSettings, type Environment, type Stranger } from '@opg/operator'
 import { resolve } from 'node:path'
-import { readKeys, type NodeKeys } from './keys.js'
+import { KEY_VARIABLES, readKeys, type NodeKeys } from './keys.js'
 import { SETTINGS, type Settings } from './settings.js'
 
 export interface NodeConfig {
   readonly settings: Settings
   readonly keys: NodeKeys
+  /** Variables that nothing reads: to be warned of. */
+  readonly strangers: readonly Stranger[]
 }
 
 /** Names the configuration file. */
@@ -22,13 +24,21 @@ export async function loadConfig(
   environment: Environment,
   { needsModels }: { readonly needsModels: boolean },
 ): Promise<NodeConfig> {
+  const variables = Object.values(SETTINGS).map(({ variable }) => variable)
+  const known = [CONFIG_VARIABLE, ...Object.keys(KEY_VARIABLES), ...variables]
+  const strangers = findStrangers(environment, { prefix: 'OPG_NODE_', known })
   const settings = await readSettings(SETTINGS, {
     environment,
     configVariable: CONFIG_VARIABLE,
     ...(needsModels ? {} : { defaults: { models: [] } }),
     resolvePaths: (name, value, folder) => (name === 'models' ? modelsIn(folder, value as Settings['models']) : value),
   })
-  return { settings, keys: await readKeys(environment) }
+  const upstreamKeys = settings.models.flatMap((model) => (model.kind === 'openai' ? [model.apiKeyEnv] : []))
+  return {
+    settings,
+    keys: await readKeys(environment),
+    strangers: strangers.filter(({ variable }) => !upstreamKeys.includes(variable)),
+  }
 }
 
 function modelsIn(folder: string, models: Settings['models']): Settings['models'] {

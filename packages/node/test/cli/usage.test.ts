@@ -94,6 +94,7 @@ describe('opg-node', () => {
         orders: [],
         totals: { unsettled: '0' },
         credits: '0',
+        balance: expect.stringMatching(/^[1-9][0-9]+$/) as string,
       })
       expect(await run(['settle', '--dry-run'])).toMatchObject({ exitCode: 0, stdout: 'Nothing to settle.\n' })
       expect((await run(['status'])).exitCode).toBe(0)
@@ -134,6 +135,17 @@ describe('opg-node', () => {
       const wrong = { ...devnet.deployment, keyReceiptVerifier: devnet.deployment.token }
       const path = await near('wrong.json', JSON.stringify(wrong))
       expect((await run(['status'], { OPG_NODE_DEPLOYMENT_FILE: path })).exitCode).toBe(4)
+    })
+
+    it('no manifest for this chain: 2, naming the setting and the chain', async () => {
+      const { exitCode, stderr } = await run(['status'], {
+        OPG_NODE_CONFIG: await near('bare.json', '{}'),
+        OPG_NODE_RPC_URL: devnet.rpcUrl,
+        OPG_NODE_DB: ':memory:',
+      })
+      expect(exitCode).toBe(2)
+      expect(stderr).toContain('OPG_NODE_DEPLOYMENT_FILE must be set')
+      expect(stderr).toContain('deployments/31337.json')
     })
 
     it("an enclave's key that is none: 2; one that no registry knows: 4", async () => {
@@ -210,6 +222,27 @@ describe('opg-node', () => {
       child.end('SIGINT')
       expect(await child.exit).toBe(0)
       expect(child.stderr()).toMatch(/^\d\d:\d\d:\d\d info {2}asked to stop\n/m)
+    })
+
+    it('warns once where the gas money is too little to settle, and serves', async () => {
+      const { address } = devnet.wallets[1]
+      const balance = await devnet.provider.getBalance(address)
+      await devnet.provider.send('anvil_setBalance', [address, '0x7'])
+      try {
+        expect((await run(['status'])).stdout).toContain('Gas money: 7 wei')
+        const child = startProcess(['serve', '--json'], files.environment)
+        await child.saw(/"url":"([^"]+)"/)
+        child.end('SIGTERM')
+        expect(await child.exit).toBe(0)
+        const lines = child
+          .stderr()
+          .split('\n')
+          .filter((line) => line.includes('gas money'))
+        expect(lines).toHaveLength(1)
+        expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'warn', account: address, balanceWei: '7' })
+      } finally {
+        await devnet.provider.send('anvil_setBalance', [address, `0x${balance.toString(16)}`])
+      }
     })
 
     it('as a process: serves, and ends with 0 on SIGTERM', async () => {

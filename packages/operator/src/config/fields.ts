@@ -4,10 +4,18 @@ import { z } from 'zod'
 /** Digits as environment variables have them, or a number as JSON has it. */
 export function wholeNumber(min: number, max: number) {
   const expected = `a whole number from ${String(min)} to ${String(max)}`
-  return z
-    .union([z.number(), z.string().regex(/^(0|[1-9][0-9]{0,15})$/)], { error: expected })
-    .transform(Number)
-    .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: expected })
+  return z.union([z.number(), z.string()], { error: expected }).transform((found, context): number => {
+    const value = typeof found === 'number' || /^(0|[1-9][0-9]{0,15})$/.test(found) ? Number(found) : NaN
+    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+    context.addIssue({ code: 'custom', message: `${expected}, and not ${shown(found)}` })
+    return z.NEVER
+  })
+}
+
+/** What was found, unless it is long enough to be a secret that stands in the wrong place (N8). */
+function shown(found: number | string): string {
+  if (typeof found === 'number') return String(found)
+  return found.length <= 8 ? `"${found}"` : `a text of ${String(found.length)} characters`
 }
 
 /** OPG as decimal digits in a text, exactly; JSON's numbers would round. */

@@ -81,6 +81,24 @@ describe('readSettings', () => {
     expect(await refusal(read({ ...URL_SET, ...environment }))).toMatchObject({ setting })
   })
 
+  it.each<[string, string]>([
+    ['abc', '"abc"'],
+    ['65536', '"65536"'],
+    ['-1', '"-1"'],
+    ['0x10', '"0x10"'],
+    ['8402/tcp:1', 'a text of 10 characters'],
+  ])('says what a number must be, and what was found: %s', async (found, shown) => {
+    const { message } = await refusal(read({ ...URL_SET, APP_PORT: found }))
+    expect(message).toBe(`APP_PORT must be a whole number from 0 to 65535, and not ${shown}.`)
+  })
+
+  it('says it of numbers in the file too, and of what is no number there', async () => {
+    const of = async (port: string): Promise<string> =>
+      (await refusal(read({ ...URL_SET, ...(await configFile(`{"port": ${port}}`)) }))).message
+    expect(await of('1.5')).toBe('APP_CONFIG: port must be a whole number from 0 to 65535, and not 1.5.')
+    expect(await of('true')).toBe('APP_CONFIG: port must be a whole number from 0 to 65535.')
+  })
+
   it('refuses a key of the file that it does not know, and says which it knows', async () => {
     const error = await refusal(read(await configFile('{"prot": 1}')))
     expect(error.setting).toBe('APP_CONFIG: prot')

@@ -164,7 +164,7 @@ async function readJudge({ provider, escrow, terms, quorums }: JudgeInput): Prom
     field: 'extra.terms.verifier',
     expected: 'a Key-, Voucher-, Quorum- or TeeReceiptVerifier of this release',
     found: isCodeOf('GatewayReceiptVerifier', code)
-      ? 'a GatewayReceiptVerifier: it pays for one request that the order pins (createGatewayOrder of @opg/payer)'
+      ? 'a GatewayReceiptVerifier: it pays for one request that the order pins (createGatewayOrder and askGateway of @opg/payer)'
       : `other code at ${terms.verifier}`,
   })
 }

@@ -2,6 +2,7 @@ import { InferenceEscrow__factory } from '@opg/bindings'
 import type { EscrowReader } from '@opg/node'
 import { parseUptoPayment, uptoOrder, type CaptureStep } from '@opg/protocol'
 import type { Signer } from 'ethers'
+import type { InTurn } from './inTurn.js'
 import type { Offered } from './offered.js'
 import type { OutboxEntry } from './outboxStore.js'
 
@@ -18,11 +19,15 @@ export type Capture = OutboxEntry & { readonly step: CaptureStep }
 /** Settles with the evidence that was made for the facilitator: one transaction an order, one after another. */
 export function directSettling(
   { escrow, offer }: Offered,
-  options: { readonly signer: Signer; readonly reader: Pick<EscrowReader, 'snapshot'>; readonly dueMs: number },
+  options: {
+    readonly signer: Signer
+    readonly reader: Pick<EscrowReader, 'snapshot'>
+    readonly dueMs: number
+    readonly inTurn: InTurn
+  },
 ): DirectSettling {
-  const { signer, reader, dueMs } = options
+  const { signer, reader, dueMs, inTurn } = options
   const contract = InferenceEscrow__factory.connect(escrow, signer)
-  let last: Promise<unknown> = Promise.resolve()
 
   const isClosed = async ({ orderId }: Capture): Promise<boolean> => {
     const { state } = await reader.snapshot({ orderId })
@@ -43,12 +48,6 @@ export function directSettling(
 
   return {
     dueMs,
-    settle: async (entry, isDue) => {
-      if (!isDue) return await isClosed(entry)
-      // Two at once would take one nonce.
-      const turn = last.then(() => send(entry))
-      last = turn.catch(() => undefined)
-      return await turn
-    },
+    settle: (entry, isDue) => (isDue ? inTurn(() => send(entry)) : isClosed(entry)),
   }
 }

@@ -1,4 +1,4 @@
-import { deploymentOf, type Deployment } from '@opg/bindings'
+import { DeploymentUnknownError, InferenceEscrow__factory, deploymentOf, type Deployment } from '@opg/bindings'
 import {
   SILENT,
   connectProvider,
@@ -16,8 +16,11 @@ import type { PaymentPayload, Price, SchemeNetworkServer } from '@x402/core/type
 import type { JsonRpcProvider, Signer } from 'ethers'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { claimCredit } from './claim.js'
 import { directSettling, type DirectSettling } from './direct.js'
+import { SellerSettingError } from './errors.js'
 import { evidenceFor, wordOfNode } from './evidence.js'
+import { inTurn, type InTurn } from './inTurn.js'
 import { addressOf, signWith, type NodeSigner } from './nodeKey.js'
 import type { Offered } from './offered.js'
 import { openOutbox } from './outbox.js'
@@ -26,6 +29,7 @@ import { asked, check, extraOf, offerOf } from './offer.js'
 import { release } from './receipt.js'
 import { rawBody, type ReadBody } from '../rawRequest.js'
 import { Sales, type SaleLimits } from './sales.js'
+import { checkRoute, checkSender, checkSettings } from './settings.js'
 import { sellersVerifier } from './sellersVerifier.js'
 import { SPONSORED_APPROVAL } from './tokenDomain.js'
 import { uptoServer } from './uptoServer.js'
@@ -46,7 +50,7 @@ export interface EscrowUptoOptions {
   readonly terms?: Partial<Terms>
   /** Seconds that are left to answer and capture after the last moment at which a payment can be locked; 3,600. */
   readonly claimWindow?: number
-  /** Where the contracts are; as recorded for the chain. */
+  /** Where the contracts are; as recorded for the chain. A manifest is read by `parseDeployment` of `@opg/protocol`. */
   readonly deployment?: Deployment
   /** Where captures wait for the facilitator; in memory, which a killed process loses. See `fileOutbox`. */
   readonly outbox?: OutboxStore
@@ -72,7 +76,7 @@ export interface EscrowUpto extends SchemeNetworkServer {
   readonly offered: Offered
   /** A stock resource server that has this scheme and this facilitator. */
   readonly resourceServer: x402ResourceServer
-  /** A route for the stock middleware, at most so dear: `"0.01 OPG"`. */
+  /** A route for the stock middleware, at most so dear: `"0.01 OPG"`. @throws {SellerSettingError} */
   route(price: Price, options?: Omit<RouteConfig, 'accepts'> & { readonly maxTimeoutSeconds?: number }): RouteConfig
   /** How long the answer to a payment may take from now on, in milliseconds; 0 where nothing is locked for it. */
   remainingMs(payment: PaymentPayload): number
@@ -84,6 +88,15 @@ export interface EscrowUpto extends SchemeNetworkServer {
    * @throws {SellerSettingError} without the option `direct`
    */
   settleDirectly(): Promise<readonly Hex[]>
+  /** What the node has earned and not claimed yet, in base units: fees less the shares of others. */
+  credits(): Promise<bigint>
+  /**
+   * Pays the credits out to the node's own address. Returns how much that was, in base units.
+   *
+   * @param sender pays the gas, whoever it is; the account of `direct`, if absent
+   * @throws {SellerSettingError} where there is neither
+   */
+  claim(sender?: Signer): Promise<bigint>
   /** Ends the connections. What waits in a file is taken up by the next process. */
   close(): Promise<void>
 }
@@ -101,15 +114,16 @@ const ASK_TIMEOUT_MS = 30_000
 /**
  * Sells over stock x402 `upto`: the money is locked in the escrow before the handler runs, and the fee is taken after it.
  *
- * @throws {SellerSettingError} {@link KeyUnusableError} {@link DeploymentUnknownError} {@link ChainUnavailableError} {@link WrongChainError}
+ * @throws {SellerSettingError} {@link KeyUnusableError} {@link ChainUnavailableError} {@link WrongChainError}
  */
 export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto> {
+  checkSettings(options)
   const { signer, logger = SILENT, now = Date.now, confirmations = 1 } = options
   const sleep: Sleep = options.sleep ?? pause
   const limits = { ...DEFAULT_SALE_LIMITS, ...options.limits }
   const provider = typeof options.rpc === 'string' ? await connectProvider(options.rpc) : options.rpc
   const deployment =
-    options.deployment ?? deploymentOf((await asked('eth_chainId', () => provider.getNetwork())).chainId)
+    options.deployment ?? recordedFor((await asked('eth_chainId', () => provider.getNetwork())).chainId)
   const reader = await openEscrowReader({ provider, escrow: deployment.escrow, confirmations })
   const node = await addressOf(signer)
   const verifier = await sellersVerifier(options.verifier, { provider, deployment, node, logger })
@@ -128,7 +142,8 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
   const facilitator = clientOf(options.facilitator, limits)
   const sign = signWith(signer, offered)
   const evidence = verifier === undefined ? wordOfNode(offered, sign) : evidenceFor(offered, verifier)
-  const direct = directFor(options.direct, { offered, provider, reader })
+  const turns = inTurn()
+  const direct = directFor(options.direct, { offered, provider, reader, turns })
   const outbox = await openOutbox({
     store: options.outbox ?? memoryOutbox(),
     facilitator,
@@ -160,17 +175,20 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
     scheme: 'upto',
     offered,
     resourceServer,
-    route: (price, { maxTimeoutSeconds, ...route } = {}) => ({
-      ...route,
-      extensions: { ...(offered.extra.name === undefined ? {} : SPONSORED_APPROVAL), ...route.extensions },
-      accepts: {
-        scheme: 'upto',
-        network: offered.network,
-        payTo: escrow,
-        price,
-        ...(maxTimeoutSeconds === undefined ? {} : { maxTimeoutSeconds }),
-      },
-    }),
+    route: (price, { maxTimeoutSeconds, ...route } = {}) => {
+      checkRoute({ price, maxTimeoutSeconds }, offered.token)
+      return {
+        ...route,
+        extensions: { ...(offered.extra.name === undefined ? {} : SPONSORED_APPROVAL), ...route.extensions },
+        accepts: {
+          scheme: 'upto',
+          network: offered.network,
+          payTo: escrow,
+          price,
+          ...(maxTimeoutSeconds === undefined ? {} : { maxTimeoutSeconds }),
+        },
+      }
+    },
     remainingMs: (payment) => sales.remainingMs(payment),
     get outboxSize() {
       return outbox.size
@@ -178,6 +196,11 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
     settleDirectly: async () => {
       check('direct', { isRight: direct !== undefined, expected: 'set, with a signer that pays gas', found: 'absent' })
       return await outbox.settleDirectly()
+    },
+    credits: () => asked('credits', () => InferenceEscrow__factory.connect(escrow, provider).credits(node)),
+    claim: async (sender = options.direct?.signer) => {
+      checkSender('sender', sender)
+      return await turns(() => claimCredit(offered, connectedTo(provider, sender)))
     },
     close: async () => {
       await outbox.close()
@@ -188,19 +211,40 @@ export async function escrowUpto(options: EscrowUptoOptions): Promise<EscrowUpto
 
 function directFor(
   direct: EscrowUptoOptions['direct'],
-  parts: { readonly offered: Offered; readonly provider: JsonRpcProvider; readonly reader: EscrowReader },
+  parts: {
+    readonly offered: Offered
+    readonly provider: JsonRpcProvider
+    readonly reader: EscrowReader
+    readonly turns: InTurn
+  },
 ): DirectSettling | undefined {
   if (direct === undefined) return undefined
   const { signer, secondsBeforeClaimBy = DEFAULT_DIRECT_SECONDS } = direct
-  const { offered, provider, reader } = parts
+  const { offered, provider, reader, turns } = parts
   const { claimWindow } = offered.offer
   check('direct.secondsBeforeClaimBy', {
     isRight: secondsBeforeClaimBy > 0 && secondsBeforeClaimBy < claimWindow,
     expected: `above 0 and below claimWindow, ${String(claimWindow)}`,
     found: String(secondsBeforeClaimBy),
   })
-  const connected = signer.provider === null ? signer.connect(provider) : signer
-  return directSettling(offered, { signer: connected, reader, dueMs: secondsBeforeClaimBy * 1_000 })
+  const dueMs = secondsBeforeClaimBy * 1_000
+  return directSettling(offered, { signer: connectedTo(provider, signer), reader, dueMs, inTurn: turns })
+}
+
+function connectedTo(provider: JsonRpcProvider, signer: Signer): Signer {
+  return signer.provider === null ? signer.connect(provider) : signer
+}
+
+function recordedFor(chainId: bigint): Deployment {
+  try {
+    return deploymentOf(chainId)
+  } catch (error) {
+    if (!(error instanceof DeploymentUnknownError)) throw error
+    throw new SellerSettingError('deployment', {
+      expected: `the contracts of chain ${chainId.toString()}, for which none are recorded: parseDeployment (@opg/protocol) of the manifest deployments/${chainId.toString()}.json that the deployment wrote`,
+      found: 'absent',
+    })
+  }
 }
 
 function clientOf(facilitator: string | FacilitatorClient, { lockTimeoutMs }: SaleLimits): FacilitatorClient {

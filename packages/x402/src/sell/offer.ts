@@ -31,6 +31,11 @@ export function offerOf(
   },
 ): Offer {
   const { deployment, verifier, claimWindow = DEFAULT_CLAIM_WINDOW_SECONDS } = options
+  check('claimWindow', {
+    isRight: claimWindow >= 120 && claimWindow < MAX_CLAIM_WINDOW_SECONDS,
+    expected: `from 120 seconds to below ${String(MAX_CLAIM_WINDOW_SECONDS)}`,
+    found: String(claimWindow),
+  })
   const own: readonly Hex[] = [ZERO_BYTES32, `0x${node.slice(2).toLowerCase().padStart(64, '0')}`]
   const { address, evidenceKeys } = verifier ?? { address: deployment.keyReceiptVerifier, evidenceKeys: own }
   const terms: Terms = {
@@ -53,11 +58,6 @@ export function offerOf(
     isRight: evidenceKeys.includes(offer.terms.evidenceKey),
     expected: `one that this seller can speak for: ${evidenceKeys.join(' or ')}`,
     found: offer.terms.evidenceKey,
-  })
-  check('claimWindow', {
-    isRight: claimWindow >= 120 && claimWindow < MAX_CLAIM_WINDOW_SECONDS,
-    expected: `from 120 seconds to below ${String(MAX_CLAIM_WINDOW_SECONDS)}`,
-    found: String(claimWindow),
   })
   return offer
 }

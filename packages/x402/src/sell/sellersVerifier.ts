@@ -29,6 +29,9 @@ export async function sellersVerifier(
       'its evidence holds a voucher that the payer signs for what was used, and stock upto clients sign nothing after the payment. Sell sessions by workOrderServer instead',
     )
   }
+  if (verifier.kind === 'gateway') {
+    throw refused(verifier, 'it takes orders that pin one request, and stock upto clients pin none. A node sells them')
+  }
   const accepted = await acceptVerifier({ provider, node, escrow: deployment.escrow, verifier, logger })
   const { signer } = accepted
   if (signer === undefined) throw refused(verifier, 'without its key no receipt can be signed')

@@ -125,6 +125,18 @@ describe('selling to stock clients under another verifier', () => {
       })
     })
 
+    it('with a gateway, whose orders pin a request', async () => {
+      const address = world.devnet.deployment.gatewayReceiptVerifier ?? ZERO_ADDRESS
+      const verifier = {
+        kind: 'gateway',
+        address,
+        signer: ecdsaSigner(world.node.privateKey),
+        teeId: enclave.teeId,
+      } as const
+      const message = expect.stringContaining('pin none') as string
+      expect(await refused({ verifier })).toMatchObject({ setting: 'verifier.kind', message })
+    })
+
     it('with an enclave whose key is gone, one that is not enabled, or other code', async () => {
       const { address } = tee()
       const lost = { kind: 'lost-tee', address, teeId: enclave.teeId } as const

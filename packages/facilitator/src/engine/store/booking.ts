@@ -71,9 +71,9 @@ export async function readEntry(sql: Statements, id: string): Promise<Entry> {
 
 export async function bookEntry(
   sql: Statements,
-  input: EntryBooking & { readonly paidFee: bigint; readonly nowMs: number },
+  input: EntryBooking & { readonly leastFee: bigint; readonly nowMs: number },
 ): Promise<void> {
-  const { id, block, readings, maxTries, paidFee, nowMs } = input
+  const { id, block, readings, maxTries, leastFee, nowMs } = input
   const booked = await sql.run(
     `UPDATE entries SET state = ?, block_number = ?, block_hash = ? WHERE id = ? AND state = 'pending'`,
     [block === undefined ? 'superseded' : 'mined', block?.number ?? null, block?.hash ?? null, id],
@@ -88,7 +88,7 @@ export async function bookEntry(
     ])
     const hasFailed = reading.chain === 'none' || (reading.chain === 'open' && kind !== 'open')
     if (hasFailed && block !== undefined) await countFailure(sql, { reading, kind, maxTries, nowMs })
-    await bookReading(sql, { reading, paidFee })
+    await bookReading(sql, { reading, leastFee })
   }
 }
 
@@ -115,7 +115,7 @@ async function countFailure(
 /** What the chain says of an order is the truth, whatever the books say. */
 export async function bookReading(
   sql: Statements,
-  { reading, paidFee }: { readonly reading: Reading; readonly paidFee: bigint },
+  { reading, leastFee }: { readonly reading: Reading; readonly leastFee: bigint },
 ): Promise<void> {
   const { orderId, chain, block, transaction = null } = reading
   if (chain === 'none') {
@@ -142,7 +142,7 @@ export async function bookReading(
       [
         transaction,
         captured?.toString() ?? null,
-        captured !== undefined && captured >= paidFee ? 1 : 0,
+        captured === undefined || captured >= leastFee ? 1 : 0,
         block.number,
         block.hash,
         orderId,

@@ -11,10 +11,10 @@ export const COST = '(refused IS NULL OR tries > 0)'
 export const UNPAID = `${COST} AND paid = 0`
 
 const QUOTAS = {
-  openingsPerPayer: { column: 'payer', where: COST },
-  openingsPerNode: { column: 'node', where: COST },
-  unpaidPerPayer: { column: 'payer', where: UNPAID },
-  unpaidPerNode: { column: 'node', where: UNPAID },
+  maxOpeningsOfPayer: { column: 'payer', where: COST },
+  maxOpeningsOfNode: { column: 'node', where: COST },
+  maxUnpaidOfPayer: { column: 'payer', where: UNPAID },
+  maxUnpaidOfNode: { column: 'node', where: UNPAID },
 } as const satisfies Readonly<Record<ReachedQuota['name'], object>>
 
 /** The first quota that one more opening would exceed. The window slides: it ends now. */

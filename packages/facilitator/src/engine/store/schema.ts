@@ -15,7 +15,7 @@ const VERSION = 'schema version'
 
 /**
  * `chain` is what the books hold the chain to say: none, open or closed. `open_entry` and `close_entry` are the
- * transactions in flight that change it; `paid` is 1 once its fee was worth the gas. Of an order nothing is ever deleted:
+ * transactions in flight that change it; `paid` is 1 once it has closed with a fee that was worth the gas, or one that is not known. Of an order nothing is ever deleted:
  * it may be locked once (attempts).
  */
 const tables = (integer: string): readonly string[] => [
@@ -56,7 +56,7 @@ const tables = (integer: string): readonly string[] => [
   `CREATE INDEX IF NOT EXISTS orders_by_open_entry ON orders (open_entry) WHERE open_entry IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS orders_by_close_entry ON orders (close_entry) WHERE close_entry IS NOT NULL`,
   ...['payer', 'node'].flatMap((whose) => [
-    `CREATE INDEX IF NOT EXISTS orders_of_${whose} ON orders (${whose}, queued_at_ms, refused, tries)
+    `CREATE INDEX IF NOT EXISTS costly_orders_of_${whose} ON orders (${whose}, queued_at_ms, refused, tries)
        WHERE (refused IS NULL OR tries > 0)`,
     `CREATE INDEX IF NOT EXISTS unpaid_orders_of_${whose} ON orders (${whose}, queued_at_ms, refused, tries, paid)
        WHERE (refused IS NULL OR tries > 0) AND paid = 0`,
@@ -97,7 +97,9 @@ const tables = (integer: string): readonly string[] => [
 const migrations = (integer: string): readonly (readonly string[])[] => [
   [
     `ALTER TABLE orders ADD COLUMN paid ${integer} NOT NULL DEFAULT 0`,
-    `UPDATE orders SET paid = 1 WHERE captured IS NOT NULL AND captured <> '0'`,
+    `UPDATE orders SET paid = 1 WHERE chain = 'closed' AND (captured IS NULL OR captured <> '0')`,
+    'DROP INDEX IF EXISTS orders_of_payer',
+    'DROP INDEX IF EXISTS orders_of_node',
   ],
 ]
 

@@ -77,11 +77,11 @@ export interface Limits {
 /** How many openings there may be in a window that ends now, whichever instance took them; 0 for no limit. */
 export interface Quotas {
   readonly windowMs: number
-  readonly openingsPerPayer: number
-  readonly openingsPerNode: number
+  readonly maxOpeningsOfPayer: number
+  readonly maxOpeningsOfNode: number
   /** Openings that have brought no fee worth their gas: open still, released, reclaimed, or captured for less. */
-  readonly unpaidPerPayer: number
-  readonly unpaidPerNode: number
+  readonly maxUnpaidOfPayer: number
+  readonly maxUnpaidOfNode: number
 }
 
 /** A quota that is used up. */

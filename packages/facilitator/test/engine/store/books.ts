@@ -27,7 +27,7 @@ export const CLAIM_BY = 1_900_000_000
 export const LIMITS = {
   maxUnopened: 1_000,
   maxUnopenedOfPayer: 1_000,
-  quotas: { windowMs: 3_600_000, openingsPerPayer: 0, openingsPerNode: 0, unpaidPerPayer: 0, unpaidPerNode: 0 },
+  quotas: { windowMs: 3_600_000, maxOpeningsOfPayer: 0, maxOpeningsOfNode: 0, maxUnpaidOfPayer: 0, maxUnpaidOfNode: 0 },
 }
 
 /** Books of one test, as several processes have them, with a clock of their own. */
@@ -51,7 +51,7 @@ export class Books {
     this.#store = await this.another()
   }
 
-  async another(options: Partial<Pick<EngineStoreOptions, 'identity' | 'paidFee'>> = {}): Promise<EngineStore> {
+  async another(options: Partial<Pick<EngineStoreOptions, 'identity' | 'leastFee'>> = {}): Promise<EngineStore> {
     const database = this.factory.open()
     try {
       const books = await openEngineStore({

@@ -41,10 +41,10 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
     }
 
     it.each([
-      ['openingsPerPayer', { node: OTHER }, { payer: OTHER }],
-      ['openingsPerNode', { payer: OTHER }, { node: OTHER }],
-      ['unpaidPerPayer', { node: OTHER }, { payer: OTHER }],
-      ['unpaidPerNode', { payer: OTHER }, { node: OTHER }],
+      ['maxOpeningsOfPayer', { node: OTHER }, { payer: OTHER }],
+      ['maxOpeningsOfNode', { payer: OTHER }, { node: OTHER }],
+      ['maxUnpaidOfPayer', { node: OTHER }, { payer: OTHER }],
+      ['maxUnpaidOfNode', { payer: OTHER }, { node: OTHER }],
     ] as const)(
       '%s: the next is refused until the window has passed, and others are not',
       async (quota, same, other) => {
@@ -67,20 +67,22 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
     it('are shared by instances, and hold under parallel calls', async () => {
       const other = await books().another()
       const outcomes = await Promise.all(
-        [1, 2, 3, 4, 5, 6].map((n) => put(n, { openingsPerPayer: 3 }, { store: n % 2 === 0 ? books().store : other })),
+        [1, 2, 3, 4, 5, 6].map((n) =>
+          put(n, { maxOpeningsOfPayer: 3 }, { store: n % 2 === 0 ? books().store : other }),
+        ),
       )
       expect(outcomes.filter(({ status }) => status === 'queued')).toHaveLength(3)
     })
 
     it('outlive a restart', async () => {
-      await put(1, { unpaidPerPayer: 1 })
+      await put(1, { maxUnpaidOfPayer: 1 })
       const restarted = await books().another()
-      expect(await put(2, { unpaidPerPayer: 1 }, { store: restarted })).toMatchObject({ status: 'limited' })
+      expect(await put(2, { maxUnpaidOfPayer: 1 }, { store: restarted })).toMatchObject({ status: 'limited' })
     })
 
     it('do not keep the same attempt from asking again', async () => {
-      await put(1, { openingsPerPayer: 1 })
-      expect(await put(1, { openingsPerPayer: 1 })).toMatchObject({ status: 'known' })
+      await put(1, { maxOpeningsOfPayer: 1 })
+      expect(await put(1, { maxOpeningsOfPayer: 1 })).toMatchObject({ status: 'known' })
     })
 
     it('say what is found where a limit was lowered, and when there is room', async () => {
@@ -90,11 +92,11 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
       }
       // Of three, two must leave.
       const reached = { limit: 2, found: 3, freeAtMs: START_MS + 1_000 + WINDOW_MS }
-      expect(await put(4, { openingsPerNode: 2 })).toMatchObject({ quota: reached })
+      expect(await put(4, { maxOpeningsOfNode: 2 })).toMatchObject({ quota: reached })
     })
 
     it('of unpaid openings leave out those whose fee was worth it, and count dust, releases and what is open', async () => {
-      const quotas = { unpaidPerPayer: 3 }
+      const quotas = { maxUnpaidOfPayer: 3 }
       for (const [n, fee] of [
         [1, 10n ** 15n],
         [2, 10n ** 15n - 1n],
@@ -104,13 +106,21 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
         await close(n, fee)
       }
       expect(await put(4, quotas)).toMatchObject({ status: 'queued' })
-      expect(await put(5, quotas)).toMatchObject({ quota: { name: 'unpaidPerPayer', found: 3 } })
+      expect(await put(5, quotas)).toMatchObject({ quota: { name: 'maxUnpaidOfPayer', found: 3 } })
       await close(4, 10n ** 18n)
       expect(await put(5, quotas)).toMatchObject({ status: 'queued' })
     })
 
+    it('of unpaid openings leave out one that others closed, with a fee that nobody knows any more', async () => {
+      const quotas = { maxUnpaidOfPayer: 1 }
+      await put(1, quotas)
+      const lease = await books().lane()
+      for (const state of ['open', 'closed'] as const) await books().store.note(lease, [reading(opening(1), state)])
+      expect(await put(2, quotas)).toMatchObject({ status: 'queued' })
+    })
+
     it('of unpaid openings count one again whose capture a reorg took', async () => {
-      const quotas = { unpaidPerPayer: 1 }
+      const quotas = { maxUnpaidOfPayer: 1 }
       await put(1, quotas)
       await close(1, 10n ** 18n)
       await books().store.note(await books().lane(), [reading(opening(1), 'open')])
@@ -118,16 +128,16 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
     })
 
     it('take another fee for worth it where the operator says so', async () => {
-      const store = await books().another({ paidFee: 5n })
+      const store = await books().another({ leastFee: 5n })
       const lease = await books().lane(store, OTHER)
       await put(1, {}, { store })
       for (const state of ['open', 'closed'] as const)
         await store.note(lease, [reading(opening(1), state, { fee: 5n })])
-      expect(await put(2, { unpaidPerPayer: 1 }, { store })).toMatchObject({ status: 'queued' })
+      expect(await put(2, { maxUnpaidOfPayer: 1 }, { store })).toMatchObject({ status: 'queued' })
     })
 
     it('count no opening that was taken back before it cost gas, and each that failed on chain', async () => {
-      const quotas = { openingsPerPayer: 1, unpaidPerPayer: 1 }
+      const quotas = { maxOpeningsOfPayer: 1, maxUnpaidOfPayer: 1 }
       const { store } = books()
       await put(1, quotas)
       await store.enqueueCapture(capture(opening(1), 0n))
@@ -153,8 +163,8 @@ export function describeQuotas(name: string, create: () => Promise<BooksFactory>
       })
       await database.close()
       const store = await books().another()
-      expect(await put(3, { unpaidPerNode: 2 }, { store })).toMatchObject({ status: 'queued' })
-      expect(await put(4, { unpaidPerNode: 2 }, { store })).toMatchObject({ quota: { found: 2 } })
+      expect(await put(3, { maxUnpaidOfNode: 2 }, { store })).toMatchObject({ status: 'queued' })
+      expect(await put(4, { maxUnpaidOfNode: 2 }, { store })).toMatchObject({ quota: { found: 2 } })
       expect(await store.order(bytes32(1))).toMatchObject({ opening: { terms: { node: NODE } } })
     })
   })

@@ -38,7 +38,7 @@ it.each(['payer', 'node'])('quotas of a %s are counted by an index, however many
       const query = `EXPLAIN QUERY PLAN SELECT COUNT(*) FROM orders WHERE ${whose} = ? AND queued_at_ms > ? AND ${where}`
       return JSON.stringify(await sql.all(query, [PAYER, 0]))
     })
-  expect(await plan(COST)).toContain(`USING COVERING INDEX orders_of_${whose}`)
+  expect(await plan(COST)).toContain(`USING COVERING INDEX costly_orders_of_${whose}`)
   expect(await plan(UNPAID)).toContain(`USING COVERING INDEX unpaid_orders_of_${whose}`)
   await database.close()
   await books.remove()
