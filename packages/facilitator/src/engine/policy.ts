@@ -69,7 +69,7 @@ export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
   minBalance: 0n,
   maxUnopenedOfPayer: 100,
   maxUnopened: 10_000,
-  maxUnpaidOfPayer: 300,
+  maxUnpaidOfPayer: 3_000,
   maxUnpaidOfNode: 10_000,
   leastFee: 1n,
   maxTries: 3,

@@ -202,6 +202,23 @@ export function describeEngineStore(name: string, create: () => Promise<BooksFac
         expect([await put(5, OTHER_SENDER), await put(6, PAYER)]).toEqual(['queued', 'queued'])
       })
 
+      it('counts openings that failed on chain too: who empties its wallet in front of each has gas spent on it', async () => {
+        const limits = { ...LIMITS, maxUnpaidOfPayer: 1 }
+        const lease = await lane()
+        await store.enqueue(wish(opening(1)))
+        await store.refuse(lease, { orderId: opening(1).orderId, reason: 'TRANSFER_FROM_FAILED' }) // cost nothing
+        expect(await store.enqueue({ ...wish(opening(2)), limits })).toMatchObject({ status: 'queued' })
+        await store.takeOpenings(lease, NOW)
+        const entry = await record(lease, { ids: [opening(2).orderId] })
+        const readings = [reading(opening(2), 'none')]
+        await store.book(lease, { id: entry?.id ?? '', block: BLOCK, readings, maxTries: 1 })
+        expect(await store.order(opening(2).orderId)).toMatchObject({ refused: 'OpeningFailed' })
+        expect(await store.enqueue({ ...wish(opening(3)), limits })).toEqual({
+          status: 'limited',
+          reason: 'unpaid-payer',
+        })
+      })
+
       it('does not count what is open against the limits', async () => {
         await openOrder(1)
         const limits = { ...LIMITS, maxUnopened: 1, maxUnopenedOfPayer: 1 }
@@ -484,6 +501,25 @@ export function describeEngineStore(name: string, create: () => Promise<BooksFac
         })
         expect(await store.order(opening(1).orderId)).toMatchObject({ captureFailure: 'CaptureFailed', chain: 'open' })
         expect(await store.counts()).toMatchObject({ failedCaptures: 1, queuedCaptures: 0, openOrders: 1 })
+      })
+
+      it('that fail on chain and are queued anew again and again have gas spent on them a few times only', async () => {
+        await openOrder(1)
+        const lease = await lane()
+        const { orderId } = opening(1)
+        let sent = 0
+        for (let fee = 1n; fee <= 100n; fee++) {
+          const outcome = await store.enqueueCapture(capture(opening(1), fee))
+          if (outcome.status === 'failed') break
+          while ((await store.takeCaptures(lease, ALL)).length > 0) {
+            const entry = await record(lease, { ids: [orderId], kind: 'capture', nonce: sent++ })
+            const readings = [reading(opening(1), 'open')]
+            await store.book(lease, { id: entry?.id ?? '', block: BLOCK, readings, maxTries: 3 })
+          }
+        }
+        expect(sent).toBe(10)
+        expect(await store.enqueueCapture(capture(opening(1), 5n))).toEqual({ status: 'failed' })
+        expect(await store.order(orderId)).toMatchObject({ captureFailure: 'CaptureFailed', chain: 'open' })
       })
     })
 
