@@ -40,7 +40,7 @@ export function createClosings(dependencies: {
     lease: LaneLease,
     { nowMs, chainSeconds }: { readonly nowMs: number; readonly chainSeconds: number },
   ): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while ((await outbox.room('capture')) > 0) {
       const queuedByMs = nowMs - policy.captureIntervalMs
       const urgentBy = chainSeconds + policy.urgentSeconds
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
@@ -70,7 +70,7 @@ export function createClosings(dependencies: {
   }
 
   async function reclaim(lease: LaneLease, chainSeconds: number): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while ((await outbox.room('reclaim')) > 0) {
       const claimBy = chainSeconds - policy.reclaimDelaySeconds
       const orders = await store.takeExpired(lease, { limit, claimBy })
       if (orders.length === 0) return

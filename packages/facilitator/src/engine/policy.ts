@@ -12,7 +12,7 @@ export interface EnginePolicy {
   readonly gasPerCapture: bigint
   /** Larger transactions are divided. */
   readonly maxGasPerTransaction: bigint
-  /** Transactions of one key that are not mined yet: no more are sent. */
+  /** Transactions of one key that are not mined yet: no more are sent. A quarter is kept for openings, and one for closings. */
   readonly maxPending: number
   /** So long captures wait for others. */
   readonly captureIntervalMs: number

@@ -266,7 +266,7 @@ describe('the transactions of the engine', () => {
     })
 
     it('captures of many nodes never exceed the transactions that may be pending', async () => {
-      await again({ policy: { captureIntervalMs: 100, maxPending: 2 } })
+      await again({ policy: { captureIntervalMs: 100, maxPending: 3 } })
       const openings: Opening[] = []
       for (const { address } of world.devnet.wallets.slice(4, 9)) {
         openings.push(await world.opening({ terms: { node: address as Address, verifier } }))
@@ -279,6 +279,25 @@ describe('the transactions of the engine', () => {
       expect(await pooled()).toHaveLength(2)
       await world.devnet.setAutomine(true)
       await world.devnet.mine()
+      for (const opening of openings) await isIn('closed', opening)
+    })
+
+    it('captures of many nodes that fill every block: payments are locked all the same', async () => {
+      await again({ policy: { captureIntervalMs: 100, maxPending: 4 } })
+      const openings: Opening[] = []
+      for (const { address } of world.devnet.wallets.slice(4, 9)) {
+        openings.push(await world.opening({ terms: { node: address as Address, verifier } }))
+      }
+      for (const opening of openings) await lock(running.engine, opening)
+      await world.devnet.setAutomine(false)
+      for (const opening of openings) await running.engine.capture(world.capture(opening, 3n))
+      await eventually(async () => (await pooled()).length === 3)
+      const honest = await world.opening()
+      const locking = lock(running.engine, honest)
+      await eventually(async () => (await pooled()).length === 4)
+      await world.devnet.mine()
+      expect(await locking).toMatchObject({ status: 'locked' })
+      await world.devnet.setAutomine(true)
       for (const opening of openings) await isIn('closed', opening)
     })
   })
