@@ -7,6 +7,9 @@ export interface Grouping {
   captureKey(order: StoredOrder): string
 }
 
+/** Of 65 bytes in hex. */
+const KEY_SIGNATURE_LENGTH = 132
+
 /**
  * Together go captures that nobody can spoil between their simulation and their block: those that the escrow itself
  * judges by an account's own key, which asks no code. What another verifier says can change in that moment (an enclave is
@@ -18,6 +21,8 @@ export function createGrouping({ chainId, escrow }: { readonly chainId: bigint; 
 
   function isCertain({ opening: { terms }, capture }: StoredOrder): boolean {
     if (capture === undefined || terms.verifier !== escrow) return false
+    // The escrow takes a key's signature of 65 bytes only; of any other form it asks the account's code.
+    if (capture.evidence.length !== KEY_SIGNATURE_LENGTH) return false
     const value = { node: terms.node, evidenceKey: terms.evidenceKey, settlements: [capture.settlement] }
     const signer = recoverSigner(structDigest(separator, { name: 'SettlementBatch', value }), capture.evidence)
     const { node, evidenceKey } = terms

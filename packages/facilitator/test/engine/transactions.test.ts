@@ -1,7 +1,7 @@
 import { type FlakyRpc, startFlakyRpc } from '@opg/devnet'
 import { connectProvider } from '@opg/operator'
-import type { Address } from '@opg/protocol'
-import { ContractFactory, type JsonRpcProvider, id } from 'ethers'
+import type { Address, Hex } from '@opg/protocol'
+import { ContractFactory, type JsonRpcProvider, Signature, id } from 'ethers'
 import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Opening } from '../../src/engine/types.js'
@@ -9,6 +9,21 @@ import { EngineWorld, OPG, type RunningEngine, attempt, eventually, lock, sleep 
 
 const GWEI = 10n ** 9n
 const MOODS = { accepts: 0, refuses: 1, burnsGas: 8 }
+
+interface Mock {
+  readonly abi: []
+  readonly bytecode: string
+  readonly deployedBytecode: string
+}
+
+async function mock(name: string): Promise<Mock> {
+  const url = new URL(`../../../../artifacts/contracts/dev/mocks/${name}.sol/${name}.json`, import.meta.url)
+  return JSON.parse(await readFile(url, 'utf8')) as Mock
+}
+
+async function codeOf(name: string): Promise<string> {
+  return (await mock(name)).deployedBytecode
+}
 
 describe('the transactions of the engine', () => {
   let world: EngineWorld
@@ -202,23 +217,19 @@ describe('the transactions of the engine', () => {
   describe('a verifier', () => {
     let verifier: Address
     beforeEach(async () => {
-      const url = new URL(
-        '../../../../artifacts/contracts/dev/mocks/HostileVerifier.sol/HostileVerifier.json',
-        import.meta.url,
-      )
-      const { abi, bytecode } = JSON.parse(await readFile(url, 'utf8')) as {
-        readonly abi: []
-        readonly bytecode: string
-      }
+      const { abi, bytecode } = await mock('HostileVerifier')
       const contract = await new ContractFactory(abi, bytecode, world.devnet.wallets[0]).deploy()
       await contract.waitForDeployment()
       verifier = (await contract.getAddress()) as Address
     })
 
-    async function setMood(mood: number, urgent = false): Promise<void> {
+    async function setMood(
+      mood: number,
+      { urgent = false, of: to = verifier }: { readonly urgent?: boolean; readonly of?: Address } = {},
+    ): Promise<void> {
       const data = `${id('setMood(uint8)').slice(0, 10)}${mood.toString(16).padStart(64, '0')}`
       const fees = urgent ? { maxFeePerGas: 900n * GWEI, maxPriorityFeePerGas: 90n * GWEI, gasLimit: 100_000n } : {}
-      const sent = await world.devnet.wallets[8].sendTransaction({ to: verifier, data, ...fees })
+      const sent = await world.devnet.wallets[8].sendTransaction({ to, data, ...fees })
       if (!urgent) await sent.wait()
     }
 
@@ -240,12 +251,32 @@ describe('the transactions of the engine', () => {
       await world.devnet.setAutomine(false)
       for (const opening of [hostile, good]) await running.engine.capture(world.capture(opening, 3n))
       await eventually(async () => (await pooled()).length === 2)
-      await setMood(MOODS.refuses, true)
+      await setMood(MOODS.refuses, { urgent: true })
       await world.devnet.mine()
       expect(await world.settledFees(good.orderId)).toEqual([3n])
       await world.devnet.setAutomine(true)
       await isIn('closed', good)
       await eventually(async () => (await running.engine.order(hostile.orderId))?.captureFailure === 'EvidenceRefused')
+    })
+
+    it('that asks the code of a node, for evidence that is no key’s there: it spoils the captures of no other', async () => {
+      await again({ policy: { captureIntervalMs: 300 } })
+      const { devnet } = world
+      const key = devnet.wallets[6]
+      const node = key.address as Address
+      const [hostile, good] = [await world.opening({ terms: { node } }), await world.opening()]
+      await Promise.all([hostile, good].map((opening) => lock(running.engine, opening)))
+      // An account with a key and with code (EIP-7702), and a signature of 64 bytes, which only its code takes.
+      await devnet.provider.send('hardhat_setCode', [node, await codeOf('HostileWallet')])
+      const { evidence, ...capture } = world.capture(hostile, 3n, key)
+      await devnet.setAutomine(false)
+      await running.engine.capture({ ...capture, evidence: Signature.from(evidence).compactSerialized as Hex })
+      await running.engine.capture(world.capture(good, 3n))
+      await eventually(async () => (await pooled()).length === 2)
+      await setMood(MOODS.refuses, { urgent: true, of: node })
+      await devnet.mine()
+      expect([await world.settledFees(good.orderId), await world.settledFees(hostile.orderId)]).toEqual([[3n], []])
+      await devnet.setAutomine(true)
     })
 
     it('that is not known: captures of two nodes under it do not share a transaction', async () => {
