@@ -149,6 +149,12 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           `Another capture of order ${orderId} was taken before: that one counts.`,
           payer,
         )
+      case 'failed':
+        return invalid(
+          'capture_failed',
+          `Captures of order ${orderId} failed on chain too often, and none is sent any more. Settle it yourself until ${String(order.claimBy)}.`,
+          payer,
+        )
       case 'unknown':
         return unknownOrder(read)
     }

@@ -144,8 +144,8 @@ export const SETTINGS = {
   },
   maxUnpaidOfPayer: {
     variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_PAYER',
-    schema: wholeNumber(1, 1_000_000).default(300),
-    help: 'Most orders of one payer within an hour that have earned less than leastFee yet. Default: 300.',
+    schema: wholeNumber(1, 1_000_000).default(3_000),
+    help: 'Most orders of one payer within an hour that have earned less than leastFee yet. Default: 3000.',
   },
   maxUnpaidOfNode: {
     variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_NODE',

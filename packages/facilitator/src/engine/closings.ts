@@ -22,6 +22,8 @@ interface Closing {
 
 const READS_AT_ONCE = 20
 const SHRINKS_BY = 4
+/** A part of what may be pending: so much captures that others can spoil leave to those that nobody can. */
+const KEPT_FOR_CERTAIN = 4
 /** Balances that a closing adds to: the payer's, and the credits of node, model and facilitator; or the payer's alone. */
 const SLOTS = { capture: 4, reclaim: 1 }
 
@@ -40,7 +42,7 @@ export function createClosings(dependencies: {
     lease: LaneLease,
     { nowMs, chainSeconds }: { readonly nowMs: number; readonly chainSeconds: number },
   ): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while ((await outbox.room('capture')) > 0) {
       const queuedByMs = nowMs - policy.captureIntervalMs
       const urgentBy = chainSeconds + policy.urgentSeconds
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
@@ -49,7 +51,7 @@ export function createClosings(dependencies: {
       await captureGroup(lease, certain)
       for (const group of others) {
         // Before the chain is asked: nodes by the thousand shall cost neither questions nor the room of others.
-        if ((await outbox.room()) > policy.maxPending / 2) await captureGroup(lease, group)
+        if ((await outbox.room('capture')) > policy.maxPending / KEPT_FOR_CERTAIN) await captureGroup(lease, group)
         else await store.postpone(lease, { orderIds: group.map(({ orderId }) => orderId), delayMs: policy.restMs })
       }
     }
@@ -79,7 +81,7 @@ export function createClosings(dependencies: {
   }
 
   async function reclaim(lease: LaneLease, chainSeconds: number): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while ((await outbox.room('reclaim')) > 0) {
       const claimBy = chainSeconds - policy.reclaimDelaySeconds
       const orders = await store.takeExpired(lease, { limit, claimBy })
       if (orders.length === 0) return

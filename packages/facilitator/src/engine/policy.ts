@@ -12,7 +12,7 @@ export interface EnginePolicy {
   readonly gasPerCapture: bigint
   /** Larger transactions are divided. */
   readonly maxGasPerTransaction: bigint
-  /** Transactions of one key that are not mined yet: no more are sent. */
+  /** Transactions of one key that are not mined yet: no more are sent. A quarter is kept for openings, and one for closings. */
   readonly maxPending: number
   /** So long captures wait for others. */
   readonly captureIntervalMs: number
@@ -69,7 +69,7 @@ export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
   minBalance: 0n,
   maxUnopenedOfPayer: 100,
   maxUnopened: 10_000,
-  maxUnpaidOfPayer: 300,
+  maxUnpaidOfPayer: 3_000,
   maxUnpaidOfNode: 10_000,
   leastFee: 1n,
   maxTries: 3,

@@ -62,7 +62,7 @@ export interface Engine {
   lock(input: { readonly opening: Opening; readonly attempt: Hex; readonly timeoutMs: number }): Promise<LockOutcome>
   /**
    * Queues a capture of a known order. It goes to the chain after the order's opening, together with others. One that the
-   * chain did not take may be queued anew, also with other evidence.
+   * chain did not take may be queued anew, also with other evidence, until too many have failed on chain.
    */
   capture(capture: Capture): Promise<CaptureOutcome>
   /** What is known of an order, or undefined. */
@@ -96,6 +96,8 @@ export type CaptureOutcome =
   | { readonly status: 'done'; readonly transaction: Hex | undefined }
   /** Another capture of this order was queued before, and that one counts; or it ended otherwise. */
   | { readonly status: 'conflict' }
+  /** Captures of this order failed on chain too often: no more gas is spent on it. */
+  | { readonly status: 'failed' }
   /** Nothing was locked here that could be captured. */
   | { readonly status: 'unknown' }
 

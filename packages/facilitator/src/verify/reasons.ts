@@ -40,6 +40,7 @@ export const REASONS = [
   'order_unknown',
   'order_expired',
   'capture_conflict',
+  'capture_failed',
   'over_limit',
   'lock_pending',
   'lock_refused',

@@ -11,6 +11,8 @@ import type { EngineStore, LimitReached, Limits, StoredOrder } from './types.js'
 export const TAKEN_BACK = 'TakenBack'
 
 const HOUR_MS = 3_600_000
+/** So often the captures of one order may fail on chain. */
+const MAX_FAILURES = 10
 
 export async function enqueueRow(
   sql: Statements,
@@ -61,29 +63,39 @@ async function reached(
   return unpaidReached(sql, input)
 }
 
-/** Who has gas spent on orders that earn nothing is stopped for a while. Who is refused by the chain costs nothing. */
+/**
+ * Who has gas spent on orders that earn nothing is stopped for a while. Who is refused by a simulation costs nothing; who
+ * passes it and fails on chain does.
+ */
 async function unpaidReached(
   sql: Statements,
   input: { readonly payer: string; readonly node: string; readonly limits: Limits; readonly nowMs: number },
 ): Promise<LimitReached | undefined> {
-  const { payer, node, nowMs } = input
-  const { leastFee, maxUnpaidOfPayer, maxUnpaidOfNode } = input.limits
-  const least = leastFee.toString()
-  const { length } = least
-  // Decimal digits: more of them are more. What others closed long ago has no fee that is known.
-  const paid = `(captured IS NULL OR LENGTH(captured) > ? OR (LENGTH(captured) = ? AND captured >= ?))`
+  const { payer, node, limits, nowMs } = input
   const since = nowMs - HOUR_MS
-  const [ofPayer] = await sql.all(
+  // Whatever earns enough is no row that is looked at here: this runs for each order, while nobody else can write.
+  const [running] = await sql.all(
     `SELECT COUNT(*) AS n FROM orders
-     WHERE payer = ? AND queued_at_ms > ? AND refused IS NULL AND NOT (chain = 'closed' AND ${paid})`,
-    [payer, since, length, length, least],
+     WHERE payer = ? AND chain <> 'closed' AND queued_at_ms > ? AND (refused IS NULL OR tries > 0)`,
+    [payer, since],
   )
-  if (ofPayer !== undefined && integer(ofPayer, 'n') >= maxUnpaidOfPayer) return 'unpaid-payer'
-  const [ofNode] = await sql.all(
-    `SELECT COUNT(*) AS n FROM orders WHERE node = ? AND queued_at_ms > ? AND chain = 'closed' AND NOT ${paid}`,
-    [node, since, length, length, least],
-  )
-  return ofNode !== undefined && integer(ofNode, 'n') >= maxUnpaidOfNode ? 'unpaid-node' : undefined
+  const ofPayer = (running === undefined ? 0 : integer(running, 'n')) + (await unpaid('payer', payer))
+  if (ofPayer >= limits.maxUnpaidOfPayer) return 'unpaid-payer'
+  return (await unpaid('node', node)) >= limits.maxUnpaidOfNode ? 'unpaid-node' : undefined
+
+  /** Decimal digits: more of them are more. What others closed long ago has no fee that is known, and counts as paid. */
+  async function unpaid(column: 'payer' | 'node', account: string): Promise<number> {
+    const least = limits.leastFee.toString()
+    const { length } = least
+    const lengths = Array.from({ length }, (_, place) => place + 1)
+    const [row] = await sql.all(
+      `SELECT COUNT(*) AS n FROM orders
+       WHERE ${column} = ? AND chain = 'closed' AND LENGTH(captured) IN (${lengths.join(', ')}) AND queued_at_ms > ?
+         AND (LENGTH(captured) < ? OR captured < ?)`,
+      [account, since, length, least],
+    )
+    return row === undefined ? 0 : integer(row, 'n')
+  }
 }
 
 export async function enqueueCaptureRow(
@@ -112,10 +124,10 @@ export async function enqueueCaptureRow(
   }
   // It ended otherwise.
   if (order.chain === 'closed') return { status: 'conflict' }
+  if (order.chain === 'open' && order.tries >= MAX_FAILURES) return { status: 'failed' }
+  // Its failures on chain stay counted: each cost gas, and whoever names the verifier can make the next one fail too.
   await sql.run(
-    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ?,
-       tries = CASE WHEN chain = 'open' THEN 0 ELSE tries END
-     WHERE order_id = ?`,
+    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ? WHERE order_id = ?`,
     [captureText(capture), nowMs, nowMs, orderId],
   )
   return { status: 'queued' }

@@ -48,8 +48,11 @@ const tables = (integer: string): readonly string[] => [
   )`,
   `CREATE INDEX IF NOT EXISTS orders_unopened ON orders (queued_at_ms) WHERE chain = 'none' AND refused IS NULL`,
   `CREATE INDEX IF NOT EXISTS orders_unopened_of_payer ON orders (payer) WHERE chain = 'none' AND refused IS NULL`,
-  `CREATE INDEX IF NOT EXISTS orders_of_payer ON orders (payer, queued_at_ms)`,
-  `CREATE INDEX IF NOT EXISTS orders_of_node ON orders (node, queued_at_ms) WHERE chain = 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_running_of_payer ON orders (payer, queued_at_ms) WHERE chain <> 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_closed_of_payer ON orders (payer, LENGTH(captured), queued_at_ms)
+     WHERE chain = 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_closed_of_node ON orders (node, LENGTH(captured), queued_at_ms)
+     WHERE chain = 'closed'`,
   `CREATE INDEX IF NOT EXISTS orders_to_capture ON orders (capture_at_ms) WHERE ended = 0 AND capture IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS orders_to_end ON orders (claim_by) WHERE ended = 0`,
   `CREATE INDEX IF NOT EXISTS orders_seen ON orders (seen_block) WHERE seen_block IS NOT NULL`,

@@ -3,9 +3,11 @@ import type { Address } from '@opg/protocol'
 import { describe, expect, it } from 'vitest'
 import type { EngineStore } from '../../../src/engine/store/types.js'
 import {
+  BLOCK,
   IDENTITY,
   LIMITS,
   NODE,
+  NOW,
   OTHER_SENDER,
   PAYER,
   SENDER,
@@ -121,6 +123,22 @@ export function describeIntake(name: string, create: () => Promise<BooksFactory>
         expect(await put(5, OTHER_SENDER)).toBe('unpaid-node') // orders 1, 3 and 4
         books().nowMs += 3_600_001
         expect([await put(5, OTHER_SENDER), await put(6, PAYER)]).toEqual(['queued', 'queued'])
+      })
+
+      it('counts openings that failed on chain too: who empties its wallet in front of each has gas spent on it', async () => {
+        const limits = { ...LIMITS, maxUnpaidOfPayer: 1 }
+        const { store } = books()
+        const lease = await books().lane()
+        await store.enqueue(wish(opening(1)))
+        await store.refuse(lease, { orderId: opening(1).orderId, reason: 'TRANSFER_FROM_FAILED' }) // cost nothing
+        expect(await store.enqueue({ ...wish(opening(2)), limits })).toMatchObject({ status: 'queued' })
+        await store.takeOpenings(lease, NOW)
+        const entry = await books().record(lease, { ids: [opening(2).orderId] })
+        const readings = [reading(opening(2), 'none')]
+        await store.book(lease, { id: entry?.id ?? '', block: BLOCK, readings, maxTries: 1 })
+        expect(await store.order(opening(2).orderId)).toMatchObject({ refused: 'OpeningFailed' })
+        const limited = { status: 'limited', reason: 'unpaid-payer' }
+        expect(await store.enqueue({ ...wish(opening(3)), limits })).toEqual(limited)
       })
 
       it('does not count what is open against the limits', async () => {
