@@ -1,31 +1,31 @@
 import type { LockOutcome, Opening } from './engine/types.js'
 import { invalid, type Invalid, type ReachedLimit } from './verify/reasons.js'
 
-type Limited = Extract<LockOutcome, { readonly status: 'limited' }>
+type Limited = Extract<LockOutcome, { readonly status: 'limited' }>['limit']
 
-const STANDING = {
-  payer: { name: 'maxUnopenedOfPayer', message: 'Too many orders of this payer are on their way.' },
-  all: { name: 'maxUnopened', message: 'Too many orders are on their way.' },
-  balance: { name: 'minBalance', message: 'The facilitator is short of gas money.' },
-} as const
-
-/** Says which limit an opening would exceed, what was found, and when to try again. */
-export function refusalByLimit(limited: Limited, { opening, nowMs }: LimitContext): Invalid {
-  const { payer } = opening.order
-  if (limited.reason !== 'quota') {
-    const { name, message } = STANDING[limited.reason]
-    return { ...invalid('over_limit', `${message} Try again later.`, payer), limit: { name } }
-  }
-  const { name, limit, found, freeAtMs } = limited.quota
-  const retryAfterSeconds = Math.max(1, Math.ceil((freeAtMs - nowMs) / 1000))
-  const whose = name.endsWith('OfNode') ? `Node ${opening.terms.node}` : `Payer ${payer}`
-  const what = name.startsWith('unpaid') ? 'openings without a fee worth their gas' : 'openings'
-  const message = `${whose} has had ${String(found)} ${what} of late, and the limit (${name}) is ${String(limit)}. Try again in ${String(retryAfterSeconds)} seconds.`
-  const reached: ReachedLimit = { name, limit, found, retryAfterSeconds }
-  return { ...invalid('over_limit', message, payer), limit: reached }
+const WHAT: Readonly<Record<Limited['name'], (opening: Opening) => string>> = {
+  maxUnopenedOfPayer: ({ order }) => `orders of payer ${order.payer} are on their way`,
+  maxUnopened: () => 'orders are on their way',
+  maxUnpaidOfPayer: ({ order }) => `orders of payer ${order.payer} within an hour have paid no fee worth their gas yet`,
+  maxUnpaidOfNode: ({ terms }) => `orders of node ${terms.node} within an hour ended without a fee worth their gas`,
+  maxOpeningsOfPayer: ({ order }) => `orders of payer ${order.payer} were opened within an hour`,
+  maxOpeningsOfNode: ({ terms }) => `orders of node ${terms.node} were opened within an hour`,
+  minBalance: () => 'The facilitator is short of gas money',
 }
 
-interface LimitContext {
-  readonly opening: Opening
-  readonly nowMs: number
+/** Says which limit an opening would exceed, what was found, and when to try again. */
+export function refusalByLimit(
+  limited: Limited,
+  { opening, nowMs }: { readonly opening: Opening; readonly nowMs: number },
+): Invalid {
+  const { payer } = opening.order
+  const { name } = limited
+  const what = WHAT[name](opening)
+  if (!('limit' in limited)) return { ...invalid('over_limit', `${what}. Try again later.`, payer), limit: { name } }
+  const { limit, found, freeAtMs } = limited
+  const wait = freeAtMs === undefined ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((freeAtMs - nowMs) / 1000)) }
+  const reached: ReachedLimit = { name, limit, found, ...wait }
+  const when = reached.retryAfterSeconds === undefined ? 'later' : `in ${String(reached.retryAfterSeconds)} seconds`
+  const message = `${String(found)} ${what}, and ${name} is ${String(limit)}. Try again ${when}.`
+  return { ...invalid('over_limit', message, payer), limit: reached }
 }

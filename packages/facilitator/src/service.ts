@@ -39,7 +39,7 @@ export interface VerifyAnswer {
   payer?: string
 }
 
-/** x402 v2 `SettleResponse`. `extra.opg` is a `SettledExtra`; with `over_limit`, `extra.limit` is a `ReachedLimit`. */
+/** x402 v2 `SettleResponse`. */
 export interface SettleAnswer {
   success: boolean
   errorReason?: Reason
@@ -49,6 +49,7 @@ export interface SettleAnswer {
   transaction: string
   network: `${string}:${string}`
   amount?: string
+  /** `limit` with `over_limit`. */
   extra?: { opg: SettledExtra } | { limit: ReachedLimit }
 }
 
@@ -103,7 +104,7 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           order.payer,
         )
       case 'limited':
-        return refusalByLimit(outcome, { opening: judged.opening, nowMs: clock() })
+        return refusalByLimit(outcome.limit, { opening: judged.opening, nowMs: clock() })
     }
   }
 
@@ -152,10 +153,10 @@ export function createFacilitatorService(options: FacilitatorOptions): Facilitat
           `Another capture of order ${orderId} was taken before: that one counts.`,
           payer,
         )
-      case 'exhausted':
+      case 'failed':
         return invalid(
           'capture_failed',
-          `Captures of order ${orderId} failed on chain too often, and no more are sent. Settle it yourself before ${String(order.claimBy)}.`,
+          `Captures of order ${orderId} failed on chain too often, and none is sent any more. Settle it yourself until ${String(order.claimBy)}.`,
           payer,
         )
       case 'unknown':
@@ -248,8 +249,8 @@ function isCaptured({ state, captureFailure }: BookedOrder): boolean {
 }
 
 /**
- * Whether this very authorization was judged already: it is in the books for this attempt, and the money may have moved
- * since. One that was signed otherwise is judged by itself: whoever knows the order need not have its payer's signature.
+ * Whether this very payment was judged already: it is in the books for this attempt, and the money may have moved since.
+ * Another authorization of the same order is another payment.
  */
 function isUnderWay(known: BookedOrder | undefined, { opening }: ReadOrder): boolean {
   return known !== undefined && known.state !== 'refused' && sameJson(toWire(known.funding), toWire(opening.funding))

@@ -65,7 +65,6 @@ export async function wireFacilitator(input: {
       clock: edge.clock,
       random: edge.random,
       leaseMs: settings.leaseSeconds * 1000,
-      leastFee: settings.leastFee,
     })
     const engine = createEngine({
       store,
@@ -107,19 +106,12 @@ export async function wireFacilitator(input: {
 }
 
 function enginePolicyOf(settings: Settings): NonNullable<Parameters<typeof createEngine>[0]['policy']> {
-  const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, maxUnopenedOfPayer, maxUnopened } =
-    settings
-  const { quotaSeconds, maxOpeningsOfPayer, maxOpeningsOfNode, maxUnpaidOfPayer, maxUnpaidOfNode } = settings
-  return {
-    gatherMs,
-    captureIntervalMs,
-    confirmations,
-    maxFeePerGas,
-    minBalance,
-    maxUnopenedOfPayer,
-    maxUnopened,
-    quotas: { windowMs: quotaSeconds * 1000, maxOpeningsOfPayer, maxOpeningsOfNode, maxUnpaidOfPayer, maxUnpaidOfNode },
-  }
+  const { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance } = settings
+  const { maxUnopenedOfPayer, maxUnopened, maxUnpaidOfPayer, maxUnpaidOfNode, leastFee } = settings
+  const { maxOpeningsOfPayer, maxOpeningsOfNode } = settings
+  const unpaid = { maxUnpaidOfPayer, maxUnpaidOfNode, leastFee }
+  const limits = { maxUnopenedOfPayer, maxUnopened, ...unpaid, maxOpeningsOfPayer, maxOpeningsOfNode }
+  return { gatherMs, captureIntervalMs, confirmations, maxFeePerGas, minBalance, ...limits }
 }
 
 function offerPolicyOf(settings: Settings, facilitator: Address): OfferPolicy {

@@ -12,7 +12,7 @@ const baseUnits = z
   .string({ error: 'base units as decimal digits in a text' })
   .regex(/^(0|[1-9][0-9]{0,28})$/, { error: 'base units as decimal digits in a text' })
   .transform(BigInt)
-const quota = wholeNumber(0, 10_000_000)
+const hourly = wholeNumber(0, 10_000_000)
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')], {
   error: 'true or false',
 })
@@ -143,40 +143,35 @@ export const SETTINGS = {
     schema: wholeNumber(1, 10_000_000).default(10_000),
     help: 'Most orders that may be on their way at once. Default: 10000.',
   },
-  minAmount: {
-    variable: 'OPG_FACILITATOR_MIN_AMOUNT',
-    schema: baseUnits.default(0n),
-    help: 'Base units: least amount that an order must lock. Default: 0.',
-  },
   maxUnpaidOfPayer: {
     variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_PAYER',
-    schema: quota.default(2_000),
-    help: 'Most orders of one payer within quotaSeconds that have earned less than leastFee yet; 0 for no limit. Default: 2000.',
+    schema: hourly.default(3_000),
+    help: 'Most orders of one payer within an hour that have earned less than leastFee yet; 0 for no limit. Default: 3000.',
   },
   maxUnpaidOfNode: {
     variable: 'OPG_FACILITATOR_MAX_UNPAID_OF_NODE',
-    schema: quota.default(0),
-    help: 'The same, of one node. Default: 0.',
+    schema: hourly.default(0),
+    help: 'Most orders of one node within an hour that ended with less than leastFee; 0 for no limit. Default: 0.',
   },
   leastFee: {
     variable: 'OPG_FACILITATOR_LEAST_FEE',
     schema: baseUnits.default(10n ** 15n),
-    help: 'Base units: an order that earns less counts as unpaid. Default: 1000000000000000.',
+    help: 'Base units: an order that earns its node less counts as unpaid. Default: 1000000000000000.',
   },
   maxOpeningsOfPayer: {
     variable: 'OPG_FACILITATOR_MAX_OPENINGS_OF_PAYER',
-    schema: quota.default(0),
-    help: 'Most orders of one payer within quotaSeconds, paid or not; 0 for no limit. Default: 0.',
+    schema: hourly.default(0),
+    help: 'Most orders of one payer within an hour, whatever they earned; 0 for no limit. Default: 0.',
   },
   maxOpeningsOfNode: {
     variable: 'OPG_FACILITATOR_MAX_OPENINGS_OF_NODE',
-    schema: quota.default(0),
+    schema: hourly.default(0),
     help: 'The same, of one node. Default: 0.',
   },
-  quotaSeconds: {
-    variable: 'OPG_FACILITATOR_QUOTA_SECONDS',
-    schema: wholeNumber(1, 604_800).default(3_600),
-    help: 'The time, up to now, that these limits are of. Default: 3600.',
+  minAmount: {
+    variable: 'OPG_FACILITATOR_MIN_AMOUNT',
+    schema: baseUnits.default(0n),
+    help: 'Base units: the least that an order must lock. Default: 0.',
   },
   maxPendingSeconds: {
     variable: 'OPG_FACILITATOR_MAX_PENDING_SECONDS',

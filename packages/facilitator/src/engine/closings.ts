@@ -22,11 +22,8 @@ interface Closing {
 
 const READS_AT_ONCE = 20
 const SHRINKS_BY = 4
-/**
- * Parts of the transactions that may be pending that closings leave free: to openings, and, where others can spoil or
- * delay them, to captures that nobody can. Payers wait for openings, and closings can come by the thousand at once.
- */
-const BESIDE = { certain: 1 / 4, others: 1 / 2 }
+/** A part of what may be pending: so much captures that others can spoil leave to those that nobody can. */
+const KEPT_FOR_CERTAIN = 4
 /** Balances that a closing adds to: the payer's, and the credits of node, model and facilitator; or the payer's alone. */
 const SLOTS = { capture: 4, reclaim: 1 }
 
@@ -45,7 +42,7 @@ export function createClosings(dependencies: {
     lease: LaneLease,
     { nowMs, chainSeconds }: { readonly nowMs: number; readonly chainSeconds: number },
   ): Promise<void> {
-    while (await hasRoom(BESIDE.certain)) {
+    while ((await outbox.room('capture')) > 0) {
       const queuedByMs = nowMs - policy.captureIntervalMs
       const urgentBy = chainSeconds + policy.urgentSeconds
       const orders = await store.takeCaptures(lease, { limit, queuedByMs, urgentBy })
@@ -54,8 +51,8 @@ export function createClosings(dependencies: {
       await captureGroup(lease, certain)
       for (const group of others) {
         // Before the chain is asked: nodes by the thousand shall cost neither questions nor the room of others.
-        if (await hasRoom(BESIDE.others)) await captureGroup(lease, group)
-        else await rest(lease, group)
+        if ((await outbox.room('capture')) > policy.maxPending / KEPT_FOR_CERTAIN) await captureGroup(lease, group)
+        else await store.postpone(lease, { orderIds: group.map(({ orderId }) => orderId), delayMs: policy.restMs })
       }
     }
   }
@@ -84,7 +81,7 @@ export function createClosings(dependencies: {
   }
 
   async function reclaim(lease: LaneLease, chainSeconds: number): Promise<void> {
-    while (await hasRoom(BESIDE.others)) {
+    while ((await outbox.room('reclaim')) > 0) {
       const claimBy = chainSeconds - policy.reclaimDelaySeconds
       const orders = await store.takeExpired(lease, { limit, claimBy })
       if (orders.length === 0) return
@@ -96,14 +93,12 @@ export function createClosings(dependencies: {
       for (const [place, { orderId, refused }] of orders.entries()) {
         if (readings[place]?.chain === 'none' && refused !== undefined) await store.end(lease, orderId)
       }
-      const reclaims = (await inTurn(open, (order) => reclaimable(lease, order))).flat()
+      const closings = await inTurn(open, (order) => reclaimable(lease, order))
       // Anybody may reclaim an order first, and make all that share its transaction fail: they share it with fewer then.
-      for (const group of groupBy(reclaims, ({ order }) => String(order.tries))) {
+      for (const group of groupBy(closings.flat(), ({ order }) => String(order.tries))) {
         const size = Math.max(1, Math.floor(limit / SHRINKS_BY ** (1 + group[0].order.tries)))
         for (let at = 0; at < group.length; at += size) {
-          const closings = group.slice(at, at + size)
-          if (await hasRoom(BESIDE.others)) await sendSome(lease, { kind: 'reclaim', closings })
-          else await rest(lease, closings.map(orderOf))
+          await sendSome(lease, { kind: 'reclaim', closings: group.slice(at, at + size) })
         }
       }
     }
@@ -140,20 +135,7 @@ export function createClosings(dependencies: {
     }
   }
 
-  /** Whether more than this part of the transactions that may be pending are free. */
-  async function hasRoom(part: number): Promise<boolean> {
-    return (await outbox.room()) > policy.maxPending * part
-  }
-
-  function rest(lease: LaneLease, orders: readonly StoredOrder[]): Promise<void> {
-    return store.postpone(lease, { orderIds: orders.map(({ orderId }) => orderId), delayMs: policy.restMs })
-  }
-
   return { capture, reclaim }
-}
-
-function orderOf({ order }: Closing): StoredOrder {
-  return order
 }
 
 /** In the order of `items`, a few at once. */

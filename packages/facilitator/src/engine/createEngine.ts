@@ -79,7 +79,9 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function lock({ opening, attempt, timeoutMs }: Parameters<Engine['lock']>[0]): Promise<LockOutcome> {
     const isPoor = balance !== undefined && balance < policy.minBalance
-    if (isPoor && (await store.order(opening.orderId)) === undefined) return { status: 'limited', reason: 'balance' }
+    if (isPoor && (await store.order(opening.orderId)) === undefined) {
+      return { status: 'limited', limit: { name: 'minBalance' } }
+    }
     const booked = await store.enqueue({ opening, batchKey: batchKeyOf(opening), attempt, limits: policy })
     if (booked.status === 'used' || booked.status === 'limited') return booked
     if (booked.status === 'queued') for (const lane of lanes) lane.wake()
@@ -134,7 +136,7 @@ function lockOutcomeOf(order: StoredOrder): LockOutcome {
 function bookedOrder(stored: StoredOrder): BookedOrder {
   const { orderId, opening, attempt, captured, captureFailure } = stored
   const { terms, order, funding } = opening
-  return { orderId, terms, order, funding, attempt, state: stateOf(stored), captured, captureFailure }
+  return { orderId, terms, order, attempt, funding, state: stateOf(stored), captured, captureFailure }
 }
 
 function stateOf(order: StoredOrder): BookedOrder['state'] {

@@ -33,7 +33,7 @@ export function createOpenings(dependencies: {
   const gasOfOne = policy.gasPerOrder + GAS_BESIDE_PULL
 
   async function send(lease: LaneLease, nowMs: number): Promise<void> {
-    while ((await outbox.room()) > 0) {
+    while ((await outbox.room('open')) > 0) {
       const gatheredByMs = nowMs - policy.gatherMs
       const orders = await store.takeOpenings(lease, { limit: policy.maxOpenings, gatheredByMs })
       if (orders.length === 0) return

@@ -7,8 +7,8 @@ import type { BlockId, EngineStore, Entry, EntryKind, LaneLease, Reading } from 
 
 /** The transactions of one key: written before they are sent, sent until they are mined, booked by what the chain says. */
 export interface Outbox {
-  /** How many more may be sent now. */
-  room(): Promise<number>
+  /** How many more of a kind may be sent now. */
+  room(kind: EntryKind): Promise<number>
   /** Writes and sends. False, with nothing written, if its orders are not as planned any more, or if there is no room: then they rest. */
   submit(lease: LaneLease, transaction: NewTransaction): Promise<boolean>
   /** Looks after all that are on their way: books, sends again, replaces. */
@@ -37,18 +37,26 @@ export interface OutboxDependencies {
   readonly onBooked: (orderIds: readonly Hex[]) => void
 }
 
+/** A part of what may be pending: so much neither openings nor closings take of each other. */
+const KEPT_FOR_OTHERS = 4
+
 export function createOutbox(dependencies: OutboxDependencies): Outbox {
   const { store, chain, sender, policy, clock, logger, onBooked } = dependencies
   const follower = createFollower({ sender, policy, clock, logger })
   const escrow: Address = sender.to
 
-  async function room(): Promise<number> {
-    return Math.max(0, policy.maxPending - (await store.pendingEntries(sender.from)).length)
+  /** Neither what opens nor what closes takes all of it: whoever floods one side does not hold up the other. */
+  async function room(kind: EntryKind): Promise<number> {
+    const { maxPending } = policy
+    const pending = await store.pendingEntries(sender.from)
+    const alike = pending.filter((entry) => (entry.kind === 'open') === (kind === 'open'))
+    const most = Math.max(1, maxPending - Math.ceil(maxPending / KEPT_FOR_OTHERS))
+    return Math.max(0, Math.min(maxPending - pending.length, most - alike.length))
   }
 
   async function submit(lease: LaneLease, transaction: NewTransaction): Promise<boolean> {
     const { kind, data, gasLimit, orderIds } = transaction
-    if ((await room()) === 0) {
+    if ((await room(kind)) === 0) {
       await store.postpone(lease, { orderIds, delayMs: policy.restMs })
       return false
     }

@@ -1,5 +1,3 @@
-import type { Quotas } from './store/types.js'
-
 /** How the engine batches, waits, pays and gives up. */
 export interface EnginePolicy {
   /** So long openings wait for others to share a transaction with. */
@@ -14,7 +12,7 @@ export interface EnginePolicy {
   readonly gasPerCapture: bigint
   /** Larger transactions are divided. */
   readonly maxGasPerTransaction: bigint
-  /** Transactions of one key that are not mined yet: no more are sent. */
+  /** Transactions of one key that are not mined yet: no more are sent. A quarter is kept for openings, and one for closings. */
   readonly maxPending: number
   /** So long captures wait for others. */
   readonly captureIntervalMs: number
@@ -37,8 +35,14 @@ export interface EnginePolicy {
   /** Orders that are not open yet: of one payer, and of all. */
   readonly maxUnopenedOfPayer: number
   readonly maxUnopened: number
-  /** Openings over time. */
-  readonly quotas: Quotas
+  /** Orders of one hour that earned less than `leastFee`: of one payer, those that run included; of one node, those that are over. */
+  readonly maxUnpaidOfPayer: number
+  readonly maxUnpaidOfNode: number
+  /** Base units. */
+  readonly leastFee: bigint
+  /** Orders of one hour, whatever they earned. Of these four, 0 is no limit. */
+  readonly maxOpeningsOfPayer: number
+  readonly maxOpeningsOfNode: number
   /** After so many failures on chain an opening is refused, and a capture has failed. */
   readonly maxTries: number
   /** So often the chain and the books are looked at. */
@@ -68,13 +72,11 @@ export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
   minBalance: 0n,
   maxUnopenedOfPayer: 100,
   maxUnopened: 10_000,
-  quotas: {
-    windowMs: 3_600_000,
-    maxOpeningsOfPayer: 0,
-    maxOpeningsOfNode: 0,
-    maxUnpaidOfPayer: 2_000,
-    maxUnpaidOfNode: 0,
-  },
+  maxUnpaidOfPayer: 3_000,
+  maxUnpaidOfNode: 0,
+  leastFee: 10n ** 15n,
+  maxOpeningsOfPayer: 0,
+  maxOpeningsOfNode: 0,
   maxTries: 3,
   pollMs: 250,
   restMs: 1_000,

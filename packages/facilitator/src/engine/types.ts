@@ -1,5 +1,5 @@
 import type { Address, Hex, Order, Settlement, Terms } from '@opg/protocol'
-import type { ReachedQuota } from './store/types.js'
+import type { LimitReached } from './store/types.js'
 
 /** An order whose authorization was verified: what it takes to open it. */
 export interface Opening {
@@ -62,7 +62,7 @@ export interface Engine {
   lock(input: { readonly opening: Opening; readonly attempt: Hex; readonly timeoutMs: number }): Promise<LockOutcome>
   /**
    * Queues a capture of a known order. It goes to the chain after the order's opening, together with others. One that the
-   * chain did not take may be queued anew, also with other evidence, until transactions for it have failed too often.
+   * chain did not take may be queued anew, also with other evidence, until too many have failed on chain.
    */
   capture(capture: Capture): Promise<CaptureOutcome>
   /** What is known of an order, or undefined. */
@@ -87,10 +87,8 @@ export type LockOutcome =
   | { readonly status: 'refused'; readonly reason: string }
   /** Not confirmed in time. It may land yet: serve nothing, and capture with a fee of zero to give it back. */
   | { readonly status: 'pending' }
-  /** Too much is under way, of this payer or at all. */
-  | { readonly status: 'limited'; readonly reason: 'payer' | 'all' | 'balance' }
-  /** Too many openings over time, of this payer or node. */
-  | { readonly status: 'limited'; readonly reason: 'quota'; readonly quota: ReachedQuota }
+  /** Too much is under way, of this payer or at all, or was within the hour; or the gas money is short. */
+  | { readonly status: 'limited'; readonly limit: LimitReached | { readonly name: 'minBalance' } }
 
 export type CaptureOutcome =
   | { readonly status: 'queued' }
@@ -98,8 +96,8 @@ export type CaptureOutcome =
   | { readonly status: 'done'; readonly transaction: Hex | undefined }
   /** Another capture of this order was queued before, and that one counts; or it ended otherwise. */
   | { readonly status: 'conflict' }
-  /** Its captures failed on chain too often: none is sent any more, and whoever has evidence may settle by himself. */
-  | { readonly status: 'exhausted' }
+  /** Captures of this order failed on chain too often: no more gas is spent on it. */
+  | { readonly status: 'failed' }
   /** Nothing was locked here that could be captured. */
   | { readonly status: 'unknown' }
 
@@ -107,9 +105,9 @@ export interface BookedOrder {
   readonly orderId: Hex
   readonly terms: Terms
   readonly order: Order
-  /** As it was signed. */
-  readonly funding: Funding
   readonly attempt: Hex
+  /** What it is opened by. */
+  readonly funding: Funding
   readonly state: 'queued' | 'opening' | 'open' | 'refused' | 'capturing' | 'closed'
   /** Base units that were captured, once it is closed; undefined where others closed it long ago. */
   readonly captured: bigint | undefined

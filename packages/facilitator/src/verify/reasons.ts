@@ -66,7 +66,7 @@ export interface ReachedLimit {
   readonly name: string
   readonly limit?: number
   readonly found?: number
-  /** Whole seconds until there is room, at the latest. */
+  /** Whole seconds, at least one. */
   readonly retryAfterSeconds?: number
 }
 

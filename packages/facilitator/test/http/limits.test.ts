@@ -28,7 +28,7 @@ describe('who may cost the facilitator gas', () => {
   }
 
   it('a stranger locks, releases and repeats: the quota of unpaid openings ends it, and others are served on', async () => {
-    running = await world.startService({ quotas: { maxUnpaidOfPayer: 2 } })
+    running = await world.startService({ limits: { maxUnpaidOfPayer: 2 } })
     for (const fee of [0n, 1n]) expect(await call(fee)).toMatchObject({ success: true })
     const before = await world.chain.sent()
     const refused = await call(0n)
@@ -38,11 +38,8 @@ describe('who may cost the facilitator gas', () => {
       payer: world.chain.payer.address,
       extra: { limit: { name: 'maxUnpaidOfPayer', limit: 2, found: 2 } },
     })
-    expect(refused.errorMessage).toMatch(
-      new RegExp(
-        `^Payer ${world.chain.payer.address} has had 2 .*\\(maxUnpaidOfPayer\\) is 2\\. Try again in 3[56]\\d\\d seconds\\.$`,
-      ),
-    )
+    const told = `2 orders of payer ${world.chain.payer.address} within an hour have paid no fee .*, and maxUnpaidOfPayer is 2`
+    expect(refused.errorMessage).toMatch(new RegExp(`^${told}\\. Try again in 3[56]\\d\\d seconds\\.$`))
     expect(await world.chain.sent()).toBe(before)
     const honest = world.chain.devnet.wallets[5]
     await world.chain.fund(honest, 2n * OPG)
@@ -53,22 +50,24 @@ describe('who may cost the facilitator gas', () => {
   })
 
   it('who pays call by call is not held up by it', async () => {
-    running = await world.startService({ quotas: { maxUnpaidOfPayer: 1 } })
+    running = await world.startService({ limits: { maxUnpaidOfPayer: 1 } })
     for (let i = 0; i < 4; i++) expect(await call(OPG / 1_000n)).toMatchObject({ success: true })
   })
 
   it('a node that opens more than it may is told so by its own name', async () => {
-    running = await world.startService({ quotas: { maxOpeningsOfNode: 1 } })
+    running = await world.startService({ limits: { maxOpeningsOfNode: 1 } })
     await call(OPG)
     expect(await call(OPG)).toMatchObject({
       errorReason: 'over_limit',
-      errorMessage: expect.stringContaining(`Node ${world.chain.node.address} has had 1 openings`) as string,
+      errorMessage: expect.stringContaining(
+        `1 orders of node ${world.chain.node.address} were opened within an hour`,
+      ) as string,
       extra: { limit: { name: 'maxOpeningsOfNode' } },
     })
   })
 
   it('the same attempt may ask again, and needs no room for that', async () => {
-    running = await world.startService({ quotas: { maxOpeningsOfPayer: 1 } })
+    running = await world.startService({ limits: { maxOpeningsOfPayer: 1 } })
     const requirements = world.uptoRequirements()
     const paid = await world.pay(requirements)
     const step = withStep(paid, world.lockStep(world.uptoOrderId(paid)))

@@ -23,8 +23,7 @@ import { Contract, type Wallet } from 'ethers'
 import type { FastifyInstance } from 'fastify'
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { DEFAULT_ENGINE_POLICY } from '../../src/engine/policy.js'
-import type { Quotas } from '../../src/engine/store/types.js'
+import type { EnginePolicy } from '../../src/engine/policy.js'
 import type { Engine, Opening } from '../../src/engine/types.js'
 import { createHealth } from '../../src/http/health.js'
 import { createMetrics } from '../../src/http/metrics.js'
@@ -78,16 +77,16 @@ export class ServiceWorld {
   async startService(
     options: {
       readonly policy?: Partial<OfferPolicy>
-      readonly quotas?: Partial<Quotas>
+      readonly limits?: Partial<EnginePolicy>
       readonly reader?: Partial<ChainReader>
       readonly engine?: Engine
       readonly logger?: Logger
       readonly lockTimeoutMs?: number
     } = {},
   ): Promise<RunningService> {
-    const quotas = { ...DEFAULT_ENGINE_POLICY.quotas, ...options.quotas }
+    const { limits: policy = {} } = options
     const running: RunningEngine | undefined =
-      options.engine === undefined ? await this.chain.startEngine({ policy: { quotas } }) : undefined
+      options.engine === undefined ? await this.chain.startEngine({ policy }) : undefined
     const engine = options.engine ?? (running as RunningEngine).engine
     const { provider } = this.chain.devnet
     const reader = {

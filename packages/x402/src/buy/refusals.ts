@@ -12,6 +12,11 @@ const ENDS_OF_ORDER = [
 /** The same payment may be taken later. */
 const PASSING = ['in_progress', 'lock_pending', 'unavailable', 'order_not_open']
 
+/** The payment will never be taken, whatever status says so. */
+export function isFinal(reason: string): boolean {
+  return normal(reason) === 'payment_already_used'
+}
+
 export function isEndOfOrder(reason: string): boolean {
   return ENDS_OF_ORDER.includes(normal(reason))
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AnswerOptions, checkedAnswer } from './answers.js'
 import { AnswerRefusedError, PaymentRefusedError, PaymentUncertainError } from './errors.js'
-import { isEndOfOrder, isPassing, reasonIn } from './refusals.js'
+import { isEndOfOrder, isFinal, isPassing, reasonIn } from './refusals.js'
 import type { RequestContext } from './requestContext.js'
 import { WireError, onWire } from './wire.js'
 
@@ -73,7 +73,7 @@ async function judge(response: Response, options: SendOptions): Promise<Paid | L
     return { status: 'done', response }
   }
   const reason = await reasonIn(response)
-  if (status !== 402 || isPassing(reason)) {
+  if (isPassing(reason) || (status !== 402 && !isFinal(reason))) {
     const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
     return { status: 'later', cause: reason, afterMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : 0 }
   }

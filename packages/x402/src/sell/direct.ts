@@ -1,5 +1,6 @@
 import { InferenceEscrow__factory } from '@opg/bindings'
 import type { EscrowReader } from '@opg/node'
+import { waitForReceipt } from '@opg/payer'
 import { parseUptoPayment, uptoOrder, type CaptureStep } from '@opg/protocol'
 import type { Signer } from 'ethers'
 import type { InTurn } from './inTurn.js'
@@ -42,7 +43,7 @@ export function directSettling(
     const rows = [{ order, ...row }]
     const estimate = await contract.settle.estimateGas(offer.terms, rows, evidence)
     const sent = await contract.settle(offer.terms, rows, evidence, { gasLimit: estimate + estimate / 4n })
-    await sent.wait()
+    await waitForReceipt(sent)
     return await isClosed(entry)
   }
 

@@ -166,6 +166,34 @@ describe('attacks on a buyer', () => {
       expect(seller.payments).toHaveLength(1)
     })
 
+    it('says for ever of one payment that it is used: the same call can be paid anew', async () => {
+      const body = Buffer.from(JSON.stringify({ error: { code: 'PAYMENT_ALREADY_USED', message: 'used' } }))
+      seller.attack = (answer, { response, attempt }) => {
+        if (attempt > 1) return { ...answer, status: 409, body, receipt: undefined }
+        response.destroy()
+        return undefined
+      }
+      fetch = payFetch(payer, { ...buyerOptions(devnet), attempts: 1 })
+      expect(await errorOf(fetch(seller.url, asking('x')))).toMatchObject({ code: 'PAYMENT_UNCERTAIN' })
+      expect(await errorOf(fetch(seller.url, asking('x')))).toMatchObject({ code: 'PAYMENT_REFUSED' })
+      seller.attack = (answer) => answer
+      expect(await (await fetch(seller.url, asking('x'))).json()).toEqual({ echo: 'x' })
+      expect(seller.payments).toHaveLength(2)
+    })
+
+    it('is asked by two callers behind one payer: none gets the answer that the other paid for', async () => {
+      seller.attack = (_, { response }) => {
+        response.destroy()
+        return undefined
+      }
+      fetch = payFetch(payer, { ...buyerOptions(devnet), attempts: 1 })
+      const of = (name: string): RequestInit => asking('x', { headers: { authorization: `Bearer ${name}` } })
+      expect(await errorOf(fetch(seller.url, of('a')))).toMatchObject({ code: 'PAYMENT_UNCERTAIN' })
+      seller.attack = (answer) => answer
+      expect((await fetch(seller.url, of('b'))).status).toBe(200)
+      expect(seller.payments).toHaveLength(2)
+    })
+
     it.each([301, 302, 307, 308])('redirects a payment to another host (%i)', async (status) => {
       const other = await Seller.start(devnet, devnet.wallets[4])
       seller.attack = (_, { response }) => {

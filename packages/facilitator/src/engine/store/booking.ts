@@ -6,9 +6,6 @@ import type { BlockId, EngineStore, Entry, EntryKind, LaneLease, Reading } from 
 
 /** Transactions and what became of them. All functions here run inside a transaction of their caller. */
 
-/** Why a capture has failed that cost gas too often: no other follows. */
-export const CAPTURE_FAILED = 'CaptureFailed'
-
 type NewEntry = Parameters<EngineStore['recordEntry']>[1]
 type EntryBooking = Parameters<EngineStore['book']>[1]
 
@@ -69,11 +66,8 @@ export async function readEntry(sql: Statements, id: string): Promise<Entry> {
   return entry
 }
 
-export async function bookEntry(
-  sql: Statements,
-  input: EntryBooking & { readonly leastFee: bigint; readonly nowMs: number },
-): Promise<void> {
-  const { id, block, readings, maxTries, leastFee, nowMs } = input
+export async function bookEntry(sql: Statements, input: EntryBooking & { readonly nowMs: number }): Promise<void> {
+  const { id, block, readings, maxTries, nowMs } = input
   const booked = await sql.run(
     `UPDATE entries SET state = ?, block_number = ?, block_hash = ? WHERE id = ? AND state = 'pending'`,
     [block === undefined ? 'superseded' : 'mined', block?.number ?? null, block?.hash ?? null, id],
@@ -88,7 +82,7 @@ export async function bookEntry(
     ])
     const hasFailed = reading.chain === 'none' || (reading.chain === 'open' && kind !== 'open')
     if (hasFailed && block !== undefined) await countFailure(sql, { reading, kind, maxTries, nowMs })
-    await bookReading(sql, { reading, leastFee })
+    await bookReading(sql, reading)
   }
 }
 
@@ -108,20 +102,17 @@ async function countFailure(
   if (order === undefined || order.tries < maxTries) return
   if (kind === 'open') await sql.run(`UPDATE orders SET refused = 'OpeningFailed' WHERE order_id = ?`, [orderId])
   if (kind === 'capture') {
-    await sql.run('UPDATE orders SET capture_failure = ? WHERE order_id = ?', [CAPTURE_FAILED, orderId])
+    await sql.run(`UPDATE orders SET capture_failure = 'CaptureFailed' WHERE order_id = ?`, [orderId])
   }
 }
 
 /** What the chain says of an order is the truth, whatever the books say. */
-export async function bookReading(
-  sql: Statements,
-  { reading, leastFee }: { readonly reading: Reading; readonly leastFee: bigint },
-): Promise<void> {
+export async function bookReading(sql: Statements, reading: Reading): Promise<void> {
   const { orderId, chain, block, transaction = null } = reading
   if (chain === 'none') {
     await sql.run(
       `UPDATE orders SET chain = 'none', opened_tx = NULL, opened_block = NULL, closed_tx = NULL, captured = NULL,
-         paid = 0, ended = 0, seen_block = NULL, seen_hash = NULL
+         ended = 0, seen_block = NULL, seen_hash = NULL
        WHERE order_id = ?`,
       [orderId],
     )
@@ -137,20 +128,13 @@ export async function bookReading(
   if (chain === 'closed') {
     const captured = await capturedOf(sql, reading)
     await sql.run(
-      `UPDATE orders SET chain = 'closed', closed_tx = ?, captured = ?, paid = ?, ended = 1, seen_block = ?, seen_hash = ?
+      `UPDATE orders SET chain = 'closed', closed_tx = ?, captured = ?, ended = 1, seen_block = ?, seen_hash = ?
        WHERE order_id = ? AND chain = 'open'`,
-      [
-        transaction,
-        captured?.toString() ?? null,
-        captured === undefined || captured >= leastFee ? 1 : 0,
-        block.number,
-        block.hash,
-        orderId,
-      ],
+      [transaction, captured?.toString() ?? null, block.number, block.hash, orderId],
     )
   } else {
     await sql.run(
-      `UPDATE orders SET chain = 'open', closed_tx = NULL, captured = NULL, paid = 0, ended = 0, seen_block = ?, seen_hash = ?
+      `UPDATE orders SET chain = 'open', closed_tx = NULL, captured = NULL, ended = 0, seen_block = ?, seen_hash = ?
        WHERE order_id = ? AND chain = 'closed'`,
       [block.number, block.hash, orderId],
     )

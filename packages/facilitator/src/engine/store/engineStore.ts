@@ -23,21 +23,18 @@ export interface EngineStoreOptions {
   readonly random: RandomBytes
   /** A lane whose holder says nothing for so long is taken over. */
   readonly leaseMs?: number
-  /** Base units: a captured fee from here on is worth its gas, and does not count against quotas of unpaid openings. */
-  readonly leastFee?: bigint
 }
 
 const DEFAULT_LEASE_MS = 20_000
-const DEFAULT_LEAST_FEE = 10n ** 15n
 
 /**
  * The books of an engine. Their clocks may differ by less than a lease among instances.
  *
- * @throws {WrongChainError} if they are those of another escrow or chain, or of a later version
+ * @throws {WrongChainError} if they are those of another escrow or chain, or of another version
  * @throws {StoreError} if the database fails
  */
 export async function openEngineStore(options: EngineStoreOptions): Promise<EngineStore> {
-  const { database, identity, clock, random, leaseMs = DEFAULT_LEASE_MS, leastFee = DEFAULT_LEAST_FEE } = options
+  const { database, identity, clock, random, leaseMs = DEFAULT_LEASE_MS } = options
   await prepareSchema(database, identity)
   const token = (): Hex => `0x${Buffer.from(random(16)).toString('hex')}`
   const owner = token()
@@ -114,7 +111,7 @@ export async function openEngineStore(options: EngineStoreOptions): Promise<Engi
       }),
     note: (lease, readings) =>
       inLane('noting the chain', lease, async (sql) => {
-        for (const reading of readings) await bookReading(sql, { reading, leastFee })
+        for (const reading of readings) await bookReading(sql, reading)
       }),
     end: (lease, orderId) =>
       inLane('ending an order', lease, async (sql) => {
@@ -129,7 +126,7 @@ export async function openEngineStore(options: EngineStoreOptions): Promise<Engi
         return readEntry(sql, input.id)
       }),
     book: (lease, input) =>
-      inLane('booking a transaction', lease, (sql) => bookEntry(sql, { ...input, leastFee, nowMs: clock() })),
+      inLane('booking a transaction', lease, (sql) => bookEntry(sql, { ...input, nowMs: clock() })),
     unbook: (lease, block) => inLane('taking a booking back', lease, (sql) => unbookBlock(sql, block)),
     pendingEntries: (sender) =>
       database.read('reading transactions', (sql) =>

@@ -1,16 +1,17 @@
-import { integer } from '@opg/operator'
 import { canonicalJson, toWire, type Settlement } from '@opg/protocol'
 import type { Capture, CaptureOutcome } from '../types.js'
-import { reachedQuota } from './quotas.js'
-import { CAPTURE_FAILED } from './booking.js'
+import { reachedLimit } from './limits.js'
 import { captureText, openingText, readOrder } from './rows.js'
 import type { Statements } from './sql.js'
-import type { EngineStore, Limits, StoredOrder } from './types.js'
+import type { EngineStore, StoredOrder } from './types.js'
 
 /** What comes in from outside. All functions here run inside a transaction of their caller. */
 
 /** Why an order is refused whose opening was taken back by a capture of nothing. */
 export const TAKEN_BACK = 'TakenBack'
+
+/** So often the captures of one order may fail on chain. */
+const MAX_FAILURES = 10
 
 export async function enqueueRow(
   sql: Statements,
@@ -20,10 +21,8 @@ export async function enqueueRow(
   const { orderId, order, terms } = opening
   const known = await readOrder(sql, orderId)
   if (known !== undefined) return known.attempt === attempt ? { status: 'known', order: known } : { status: 'used' }
-  const limit = await reached(sql, { payer: order.payer, limits })
-  if (limit !== undefined) return { status: 'limited', reason: limit }
-  const quota = await reachedQuota(sql, { payer: order.payer, node: terms.node, quotas: limits.quotas, nowMs })
-  if (quota !== undefined) return { status: 'limited', reason: 'quota', quota }
+  const limit = await reachedLimit(sql, { payer: order.payer, node: terms.node, limits, nowMs })
+  if (limit !== undefined) return { status: 'limited', limit }
   await sql.run(
     `INSERT INTO orders
        (order_id, payer, node, claim_by, batch_key, opening, attempt, queued_at_ms, retry_at_ms)
@@ -48,17 +47,6 @@ export async function enqueueRow(
     captured: undefined,
   }
   return { status: 'queued', order: queued }
-}
-
-async function reached(
-  sql: Statements,
-  { payer, limits }: { readonly payer: string; readonly limits: Limits },
-): Promise<'payer' | 'all' | undefined> {
-  const count = `SELECT COUNT(*) AS n FROM orders WHERE chain = 'none' AND refused IS NULL`
-  const [ofPayer] = await sql.all(`${count} AND payer = ?`, [payer])
-  if (ofPayer !== undefined && integer(ofPayer, 'n') >= limits.maxUnopenedOfPayer) return 'payer'
-  const [all] = await sql.all(count)
-  return all !== undefined && integer(all, 'n') >= limits.maxUnopened ? 'all' : undefined
 }
 
 export async function enqueueCaptureRow(
@@ -87,11 +75,10 @@ export async function enqueueCaptureRow(
   }
   // It ended otherwise.
   if (order.chain === 'closed') return { status: 'conflict' }
-  if (order.captureFailure === CAPTURE_FAILED) return { status: 'exhausted' }
-  // What failed on chain is counted on: else its node could have it fail, and send it anew, at our cost without end.
+  if (order.chain === 'open' && order.tries >= MAX_FAILURES) return { status: 'failed' }
+  // Its failures on chain stay counted: each cost gas, and whoever names the verifier can make the next one fail too.
   await sql.run(
-    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ?
-     WHERE order_id = ?`,
+    `UPDATE orders SET capture = ?, capture_at_ms = ?, capture_failure = NULL, retry_at_ms = ? WHERE order_id = ?`,
     [captureText(capture), nowMs, nowMs, orderId],
   )
   return { status: 'queued' }

@@ -10,13 +10,12 @@ export interface BooksIdentity {
 }
 
 /** Of the schema. A change of it comes with what leads there from the version before. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 1
 const VERSION = 'schema version'
 
 /**
  * `chain` is what the books hold the chain to say: none, open or closed. `open_entry` and `close_entry` are the
- * transactions in flight that change it; `paid` is 1 once it has closed with a fee that was worth the gas, or one that is not known. Of an order nothing is ever deleted:
- * it may be locked once (attempts).
+ * transactions in flight that change it. Of an order nothing is ever deleted: it may be locked once (attempts).
  */
 const tables = (integer: string): readonly string[] => [
   `CREATE TABLE IF NOT EXISTS orders (
@@ -45,22 +44,22 @@ const tables = (integer: string): readonly string[] => [
     captured TEXT,
     seen_block ${integer},
     seen_hash TEXT,
-    ended ${integer} NOT NULL DEFAULT 0,
-    paid ${integer} NOT NULL DEFAULT 0
+    ended ${integer} NOT NULL DEFAULT 0
   )`,
   `CREATE INDEX IF NOT EXISTS orders_unopened ON orders (queued_at_ms) WHERE chain = 'none' AND refused IS NULL`,
   `CREATE INDEX IF NOT EXISTS orders_unopened_of_payer ON orders (payer) WHERE chain = 'none' AND refused IS NULL`,
+  `CREATE INDEX IF NOT EXISTS orders_running_of_payer ON orders (payer, queued_at_ms) WHERE chain <> 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_closed_of_payer ON orders (payer, LENGTH(captured), queued_at_ms)
+     WHERE chain = 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_closed_of_node ON orders (node, LENGTH(captured), queued_at_ms)
+     WHERE chain = 'closed'`,
+  `CREATE INDEX IF NOT EXISTS orders_by_payer ON orders (payer, queued_at_ms, refused, tries)`,
+  `CREATE INDEX IF NOT EXISTS orders_by_node ON orders (node, queued_at_ms, refused, tries)`,
   `CREATE INDEX IF NOT EXISTS orders_to_capture ON orders (capture_at_ms) WHERE ended = 0 AND capture IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS orders_to_end ON orders (claim_by) WHERE ended = 0`,
   `CREATE INDEX IF NOT EXISTS orders_seen ON orders (seen_block) WHERE seen_block IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS orders_by_open_entry ON orders (open_entry) WHERE open_entry IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS orders_by_close_entry ON orders (close_entry) WHERE close_entry IS NOT NULL`,
-  ...['payer', 'node'].flatMap((whose) => [
-    `CREATE INDEX IF NOT EXISTS costly_orders_of_${whose} ON orders (${whose}, queued_at_ms, refused, tries)
-       WHERE (refused IS NULL OR tries > 0)`,
-    `CREATE INDEX IF NOT EXISTS unpaid_orders_of_${whose} ON orders (${whose}, queued_at_ms, refused, tries, paid)
-       WHERE (refused IS NULL OR tries > 0) AND paid = 0`,
-  ]),
   `CREATE TABLE IF NOT EXISTS lanes (
     sender TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
@@ -93,47 +92,19 @@ const tables = (integer: string): readonly string[] => [
   `CREATE INDEX IF NOT EXISTS attempts_by_entry ON attempts (entry_id, place)`,
 ]
 
-/** What leads from each version to the next: position 0 from version 1 to 2. */
-const migrations = (integer: string): readonly (readonly string[])[] => [
-  [
-    `ALTER TABLE orders ADD COLUMN paid ${integer} NOT NULL DEFAULT 0`,
-    `UPDATE orders SET paid = 1 WHERE chain = 'closed' AND (captured IS NULL OR captured <> '0')`,
-    'DROP INDEX IF EXISTS orders_of_payer',
-    'DROP INDEX IF EXISTS orders_of_node',
-  ],
-]
-
 /**
- * Makes the tables where they are missing, brings those of an earlier version up to date, and ties them to an escrow on
- * a chain.
+ * Makes the tables where they are missing, and ties them to an escrow on a chain.
  *
- * @throws {WrongChainError} if they are those of another escrow or chain, or of a later version
+ * @throws {WrongChainError} if they are those of another escrow or chain, or of another version
  */
 export async function prepareSchema(database: SqlDatabase, identity: BooksIdentity): Promise<void> {
   await database.write('making the tables', async (sql) => {
     await sql.run('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)')
-    await migrate(sql, database.integerType)
     await bind(sql, { name: VERSION, value: String(SCHEMA_VERSION) })
     await bind(sql, { name: 'escrow', value: identity.escrow })
     await bind(sql, { name: 'chain id', value: identity.chainId.toString() })
     for (const statement of tables(database.integerType)) await sql.run(statement)
   })
-}
-
-/** Books without a version are new: there is nothing to bring up to date. */
-async function migrate(sql: Statements, integerType: string): Promise<void> {
-  const [row] = await sql.all('SELECT value FROM meta WHERE name = ?', [VERSION])
-  const steps = migrations(integerType)
-  for (
-    let version = row === undefined ? SCHEMA_VERSION : Number(text(row, 'value'));
-    version < SCHEMA_VERSION;
-    version++
-  ) {
-    const statements = steps[version - 1]
-    if (statements === undefined) return // no version that ever was: refused by the caller
-    for (const statement of statements) await sql.run(statement)
-    await sql.run('UPDATE meta SET value = ? WHERE name = ?', [String(version + 1), VERSION])
-  }
 }
 
 async function bind(

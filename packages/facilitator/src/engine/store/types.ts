@@ -71,26 +71,23 @@ export interface Limits {
   /** Orders that are not open yet. */
   readonly maxUnopened: number
   readonly maxUnopenedOfPayer: number
-  readonly quotas: Quotas
-}
-
-/** How many openings there may be in a window that ends now, whichever instance took them; 0 for no limit. */
-export interface Quotas {
-  readonly windowMs: number
-  readonly maxOpeningsOfPayer: number
-  readonly maxOpeningsOfNode: number
-  /** Openings that have brought no fee worth their gas: open still, released, reclaimed, or captured for less. */
+  /** Orders of one hour that earned less than `leastFee`: of a payer, those that run included; of a node, those that are over. */
   readonly maxUnpaidOfPayer: number
   readonly maxUnpaidOfNode: number
+  /** Base units. */
+  readonly leastFee: bigint
+  /** Orders of one hour, whatever they earned; 0 for no limit, as `maxUnpaidOfPayer` and `maxUnpaidOfNode` have it too. */
+  readonly maxOpeningsOfPayer: number
+  readonly maxOpeningsOfNode: number
 }
 
-/** A quota that is used up. */
-export interface ReachedQuota {
-  readonly name: Exclude<keyof Quotas, 'windowMs'>
+/** A limit that was reached. */
+export interface LimitReached {
+  readonly name: Exclude<keyof Limits, 'leastFee'>
   readonly limit: number
   readonly found: number
-  /** Milliseconds since 1970: there is room then at the latest. */
-  readonly freeAtMs: number
+  /** Of an hour's limit, milliseconds since 1970: then the oldest of them is an hour old. */
+  readonly freeAtMs?: number | undefined
 }
 
 export interface Counts {
@@ -114,8 +111,7 @@ export interface EngineStore {
   }): Promise<
     | { readonly status: 'queued' | 'known'; readonly order: StoredOrder }
     | { readonly status: 'used' }
-    | { readonly status: 'limited'; readonly reason: 'payer' | 'all' }
-    | { readonly status: 'limited'; readonly reason: 'quota'; readonly quota: ReachedQuota }
+    | { readonly status: 'limited'; readonly limit: LimitReached }
   >
   /** Queues it; or, of nothing and while the opening is not written yet, takes the opening back. */
   enqueueCapture(capture: Capture): Promise<CaptureOutcome>

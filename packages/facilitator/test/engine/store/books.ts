@@ -27,7 +27,11 @@ export const CLAIM_BY = 1_900_000_000
 export const LIMITS = {
   maxUnopened: 1_000,
   maxUnopenedOfPayer: 1_000,
-  quotas: { windowMs: 3_600_000, maxOpeningsOfPayer: 0, maxOpeningsOfNode: 0, maxUnpaidOfPayer: 0, maxUnpaidOfNode: 0 },
+  maxUnpaidOfPayer: 1_000,
+  maxUnpaidOfNode: 1_000,
+  leastFee: 10n,
+  maxOpeningsOfPayer: 0,
+  maxOpeningsOfNode: 0,
 }
 
 /** Books of one test, as several processes have them, with a clock of their own. */
@@ -51,7 +55,7 @@ export class Books {
     this.#store = await this.another()
   }
 
-  async another(options: Partial<Pick<EngineStoreOptions, 'identity' | 'leastFee'>> = {}): Promise<EngineStore> {
+  async another(options: Partial<Pick<EngineStoreOptions, 'identity'>> = {}): Promise<EngineStore> {
     const database = this.factory.open()
     try {
       const books = await openEngineStore({

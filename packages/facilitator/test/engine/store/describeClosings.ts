@@ -122,8 +122,27 @@ export function describeClosings(name: string, create: () => Promise<BooksFactor
           captureFailure: 'CaptureFailed',
           chain: 'open',
         })
-        expect(await books().store.enqueueCapture(capture(opening(1), 6n))).toEqual({ status: 'exhausted' })
         expect(await books().store.counts()).toMatchObject({ failedCaptures: 1, queuedCaptures: 0, openOrders: 1 })
+      })
+
+      it('that fail on chain and are queued anew again and again have gas spent on them a few times only', async () => {
+        await books().openOrder(1)
+        const { store } = books()
+        const lease = await books().lane()
+        const { orderId } = opening(1)
+        let sent = 0
+        for (let fee = 1n; fee <= 100n; fee++) {
+          const outcome = await store.enqueueCapture(capture(opening(1), fee))
+          if (outcome.status === 'failed') break
+          while ((await store.takeCaptures(lease, ALL)).length > 0) {
+            const entry = await books().record(lease, { ids: [orderId], kind: 'capture', nonce: sent++ })
+            const readings = [reading(opening(1), 'open')]
+            await store.book(lease, { id: entry?.id ?? '', block: BLOCK, readings, maxTries: 3 })
+          }
+        }
+        expect(sent).toBe(10)
+        expect(await store.enqueueCapture(capture(opening(1), 5n))).toEqual({ status: 'failed' })
+        expect(await store.order(orderId)).toMatchObject({ captureFailure: 'CaptureFailed', chain: 'open' })
       })
     })
 
