@@ -275,7 +275,7 @@ describe('lock', () => {
       await world.devnet.mine()
       const outcomes = await Promise.all(many)
       expect(outcomes.filter(({ status }) => status === 'limited')).toHaveLength(2)
-      expect(outcomes).toContainEqual({ status: 'limited', reason: 'payer' })
+      expect(outcomes).toContainEqual({ status: 'limited', limit: { name: 'maxUnopenedOfPayer', limit: 3, found: 3 } })
       expect(outcomes.filter(({ status }) => status === 'locked')).toHaveLength(3)
       expect(await other).toMatchObject({ status: 'locked' })
     })
@@ -286,7 +286,10 @@ describe('lock', () => {
     running = await world.startEngine({ policy: { minBalance: 10n ** 30n } })
     const { balance } = await running.engine.status()
     expect(balance).toBeLessThan(10n ** 30n)
-    expect(await lock(running.engine, await world.opening())).toEqual({ status: 'limited', reason: 'balance' })
+    expect(await lock(running.engine, await world.opening())).toEqual({
+      status: 'limited',
+      limit: { name: 'minBalance' },
+    })
   })
 
   it('is pending when the time is over, may land later, and is then released with nothing paid', async () => {
