@@ -73,7 +73,9 @@ async function startLine(upstream: string, child: ChildProcess): Promise<Facilit
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       if (request.url === '/settle') calls += 1
-      void passOn({ path: request.url ?? '/', method: request.method ?? 'GET', body: Buffer.concat(chunks), response })
+      const [path, method] = [request.url ?? '/', request.method ?? 'GET']
+      // A line breaks where the process behind it has ended.
+      passOn({ path, method, body: Buffer.concat(chunks), response }).catch(() => response.destroy())
     })
   })
   async function passOn(input: {
