@@ -28,7 +28,7 @@ export { openDeployed } from './verify/openDeployed.js'
 export type { OfferPolicy } from './verify/policy.js'
 export { REASONS, type ReachedLimit, type Reason } from './verify/reasons.js'
 export { createRpcReader } from './verify/rpcReader.js'
-export { EIP2612_EXTENSION } from './verify/approval.js'
+export { EIP2612_EXTENSION } from '@opg/protocol'
 export { createHealth, type Health, type HealthLimits } from './http/health.js'
 export { createMetrics, type Metrics } from './http/metrics.js'
 export {

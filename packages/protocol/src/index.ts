@@ -171,6 +171,7 @@ export {
   uptoOrder,
   uptoTypedData,
 } from './x402/offers.js'
+export { EIP2612_EXTENSION, SPONSORED_APPROVAL } from './x402/sponsoredApproval.js'
 export {
   MAX_EVIDENCE_BYTES,
   SELLER_MEMBER,

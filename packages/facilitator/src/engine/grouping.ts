@@ -35,10 +35,10 @@ export function createGrouping({ chainId, escrow }: { readonly chainId: bigint; 
 
   return {
     captures: (orders) => {
-      const certain = orders.filter(isCertain)
-      const rest = orders.filter((order) => !certain.includes(order))
+      const certain = new Set(orders.filter(isCertain))
+      const rest = orders.filter((order) => !certain.has(order))
       return {
-        certain,
+        certain: [...certain],
         others: groupBy(rest, ({ orderId, tries, opening }) => (tries > 0 ? orderId : opening.terms.node)),
       }
     },

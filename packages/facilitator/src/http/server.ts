@@ -1,7 +1,6 @@
 import { errorFields, type Clock, type Logger } from '@opg/operator'
-import { toWire } from '@opg/protocol'
+import { EIP2612_EXTENSION, toWire } from '@opg/protocol'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
-import { EIP2612_EXTENSION } from '../verify/approval.js'
 import { networkOf } from '../verify/deployed.js'
 import type { FacilitatorService } from '../service.js'
 import { errorAnswer, isUnavailable, NOT_FOUND } from './errors.js'

@@ -1,10 +1,15 @@
-import { InvalidInputError, PERMIT2, parseAddress, parseBytes, parseUint, type Address } from '@opg/protocol'
+import {
+  EIP2612_EXTENSION,
+  InvalidInputError,
+  PERMIT2,
+  parseAddress,
+  parseBytes,
+  parseUint,
+  type Address,
+} from '@opg/protocol'
 import type { Eip2612Approval } from '../engine/types.js'
 import type { Candidate, CheckContext } from './candidate.js'
 import { invalid, type Invalid } from './reasons.js'
-
-/** The x402 extension by which a payer's first approval is paid for. */
-export const EIP2612_EXTENSION = 'eip2612GasSponsoring'
 
 const uint256 = parseUint(256)
 const signature = parseBytes({ min: 65, max: 65 })

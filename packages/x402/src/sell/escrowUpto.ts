@@ -10,7 +10,7 @@ import {
   type Sleep,
   type VerifierOptions,
 } from '@opg/node'
-import type { Hex, Terms } from '@opg/protocol'
+import { SPONSORED_APPROVAL, type Hex, type Terms } from '@opg/protocol'
 import { HTTPFacilitatorClient, x402ResourceServer, type FacilitatorClient, type RouteConfig } from '@x402/core/server'
 import type { PaymentPayload, Price, SchemeNetworkServer } from '@x402/core/types'
 import type { JsonRpcProvider, Signer } from 'ethers'
@@ -31,7 +31,6 @@ import { rawBody, type ReadBody } from '../rawRequest.js'
 import { Sales, type SaleLimits } from './sales.js'
 import { checkRoute, checkSender, checkSettings } from './settings.js'
 import { sellersVerifier } from './sellersVerifier.js'
-import { SPONSORED_APPROVAL } from './tokenDomain.js'
 import { uptoServer } from './uptoServer.js'
 
 export interface EscrowUptoOptions {

@@ -1,5 +1,5 @@
 import { UptoAdapter__factory, type Deployment } from '@opg/bindings'
-import { ChainUnavailableError } from '@opg/node'
+import { ChainUnavailableError, readApprovalDomain } from '@opg/node'
 import {
   MAX_CLAIM_WINDOW_SECONDS,
   ZERO_ADDRESS,
@@ -16,7 +16,6 @@ import type { JsonRpcProvider } from 'ethers'
 import { SellerSettingError } from './errors.js'
 import type { Offered } from './offered.js'
 import type { SellersVerifier } from './sellersVerifier.js'
-import { tokenDomain } from './tokenDomain.js'
 
 const DEFAULT_CLAIM_WINDOW_SECONDS = 3_600
 
@@ -74,12 +73,11 @@ export async function extraOf(
       found: 'null: there is no x402 upto proxy on this chain. Sell by the scheme work-order instead',
     })
   }
-  const [initCodeHash, domain] = await asked('the adapter and the token', () =>
-    Promise.all([
-      UptoAdapter__factory.connect(adapter, provider).DESK_INIT_CODE_HASH(),
-      tokenDomain(provider, deployment.token),
-    ]),
-  )
+  const { token, chainId } = deployment
+  const [initCodeHash, domain] = await Promise.all([
+    asked('the adapter', () => UptoAdapter__factory.connect(adapter, provider).DESK_INIT_CODE_HASH()),
+    readApprovalDomain(provider, { token, chainId: BigInt(chainId) }),
+  ])
   return {
     ...domain,
     assetTransferMethod: 'permit2',
